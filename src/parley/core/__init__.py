@@ -1,0 +1,1 @@
+"""What every room shares: calls, audio, events, errors, logs. Knows nothing of the rest."""

@@ -1,0 +1,86 @@
+"""The bus: events go sideways to whoever listens, and a slow listener never delays a call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from parley.core.events import Event
+from parley.core.log import get_logger
+
+log = get_logger(__name__)
+
+Listener = Callable[[Event], Awaitable[None]]
+
+
+@dataclass(eq=False)
+class Subscription:
+    """One listener's place on the bus: a bounded queue whose oldest event falls out when full."""
+
+    name: str
+    listener: Listener
+    limit: int
+    dropped: int = 0
+    waiting: deque[Event] = field(default_factory=deque[Event])
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def put(self, event: Event) -> None:
+        if len(self.waiting) >= self.limit:
+            self.waiting.popleft()
+            self.dropped += 1
+        self.waiting.append(event)
+        self.wake.set()
+
+    async def run(self) -> None:
+        while True:
+            await self.wake.wait()
+            self.wake.clear()
+            while self.waiting:
+                event = self.waiting.popleft()
+                try:
+                    await self.listener(event)
+                except Exception as error:
+                    log.error("listener_failed", listener=self.name, bus_event=event.name,
+                              error=str(error))
+
+
+class Bus:
+    """Carries events from calls to listeners within this process.
+
+    ``publish`` never waits. Use it as an async context manager: leaving it delivers what is
+    queued and ends every listener's task.
+    """
+
+    def __init__(self) -> None:
+        self._subscriptions: list[tuple[Subscription, asyncio.Task[None]]] = []
+
+    async def __aenter__(self) -> Bus:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for subscription, task in self._subscriptions:
+            while subscription.waiting and not task.done():
+                await asyncio.sleep(0)
+            task.cancel()
+        await asyncio.gather(*(task for _, task in self._subscriptions), return_exceptions=True)
+        self._subscriptions.clear()
+
+    def subscribe(self, name: str, listener: Listener, *, limit: int = 10_000) -> Subscription:
+        """Call ``listener`` with every event from now on, in order, in a task of its own."""
+        subscription = Subscription(name, listener, limit)
+        task = asyncio.create_task(subscription.run(), name=f"bus:{name}")
+        self._subscriptions.append((subscription, task))
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Stop calling the listener; what it has not read is gone."""
+        for held, task in self._subscriptions:
+            if held is subscription:
+                task.cancel()
+        self._subscriptions = [s for s in self._subscriptions if s[0] is not subscription]
+
+    def publish(self, event: Event) -> None:
+        for subscription, _ in self._subscriptions:
+            subscription.put(event)

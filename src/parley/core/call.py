@@ -1,0 +1,35 @@
+"""What is known of a call before anyone has said a word."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+Direction = Literal["inbound", "outbound"]
+EndReason = Literal["caller", "agent", "drain", "limit", "quota", "idle", "error"]
+
+
+def new_call_id() -> str:
+    return f"call_{secrets.token_hex(12)}"
+
+
+@dataclass(frozen=True, slots=True)
+class CallInfo:
+    """One caller connected through one transport.
+
+    ``caller`` is who is calling as the transport knows it (a browser's address, a SIP URI);
+    ``voice`` overrides the agent's voice for this call; ``started_s`` is a monotonic time.
+    """
+
+    agent: str
+    transport: str
+    id: str = field(default_factory=new_call_id)
+    tenant: str = "default"
+    direction: Direction = "inbound"
+    caller: str = ""
+    voice: str = ""
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started_s: float = field(default_factory=time.monotonic)

@@ -1,0 +1,184 @@
+"""What happens in a call, as facts: frozen, with the call's id and a monotonic time.
+
+Every transport shows the same events for the same conversation, in the same order.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from parley.core.call import CallInfo, EndReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """The root of all events. ``at_s`` is ``time.monotonic()`` when it happened."""
+
+    call_id: str
+    at_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def name(self) -> str:
+        """The event's name on the wire and in logs: ``UserTranscript`` → ``user_transcript``."""
+        return event_name(type(self))
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"event": self.name, **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallStarted(Event):
+    """A session exists for the call; nobody may have been heard yet."""
+
+    call: CallInfo
+
+    def to_dict(self) -> dict[str, Any]:
+        call = asdict(self.call) | {"started_at": self.call.started_at.isoformat()}
+        return {"event": self.name, "call_id": self.call_id, "at_s": self.at_s, "call": call}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaStarted(Event):
+    """Sound can flow both ways."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserSpeechStarted(Event):
+    """The caller began to speak (voice activity confirmed)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserSpeechStopped(Event):
+    """The caller's turn is over: endpointing is sure, or has waited long enough."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserTranscript(Event):
+    """What the caller said. A partial one is replaced by the next; a final one stands."""
+
+    text: str
+    final: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentText(Event):
+    """A piece of the reply as the agent decided it, before it is heard."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSpeechStarted(Event):
+    """The first sound of the agent's reply went out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSpeechStopped(Event):
+    """The agent fell silent. ``played_ms`` is what went out since it started."""
+
+    played_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnEnded(Event):
+    """The reply to one utterance was heard, or interrupted.
+
+    ``stages`` are milliseconds: ``endpointing_ms``, ``stt_ms``, ``llm_ms``, ``tts_ms``,
+    ``transport_ms`` and ``reply_ms`` (caller's last sound to agent's first). ``heard`` is the
+    text that was really played.
+    """
+
+    stages: dict[str, float]
+    interrupted: bool
+    heard: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolStarted(Event):
+    """The model asked for a tool."""
+
+    tool: str
+    tool_call_id: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolEnded(Event):
+    """A tool answered, failed, ran out of time or was cancelled."""
+
+    tool: str
+    tool_call_id: str
+    after_ms: float
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineReplaced(Event):
+    """An engine failed in mid-call and another took over."""
+
+    kind: str
+    failed: str
+    replacement: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DtmfReceived(Event):
+    """The caller pressed a key: 0-9, *, #, A-D."""
+
+    digit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallHeld(Event):
+    """The caller's side put the call on hold."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallResumed(Event):
+    """The call came back from hold."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallTransferred(Event):
+    """The call was handed on to ``target``."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioSkipped(Event):
+    """Sound was dropped: ``where`` it was lost, how many ``ms``, and why."""
+
+    where: str
+    ms: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFailed(Event):
+    """Something broke. The call may go on; if not, ``CallEnded`` follows."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEnded(Event):
+    """The call is over and everything it held is free. Exactly one per call."""
+
+    reason: EndReason
+    duration_s: float
+
+
+def event_name(event_type: type[Event]) -> str:
+    name = event_type.__name__
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
+def event_types() -> list[type[Event]]:
+    """Every event there is, in the order of this file."""
+    return Event.__subclasses__()

@@ -1,0 +1,78 @@
+"""Logs are events with fields, one stream for Parley, Pipecat and the libraries below them."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, Literal, cast
+
+import structlog
+
+LogFormat = Literal["console", "json"]
+
+# aioice and aiortc report every candidate check and packet at INFO or DEBUG.
+_CHATTY = {"aioice": "WARNING", "aiortc": "WARNING", "httpx": "WARNING", "httpcore": "WARNING",
+           "asyncio": "WARNING", "watchfiles": "WARNING", "uvicorn.access": "WARNING"}
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """A logger whose calls read ``log.info("event_name", field=value)``."""
+    return cast(structlog.stdlib.BoundLogger, structlog.stdlib.get_logger(name))
+
+
+def bind_call(call_id: str) -> None:
+    """Put the call's id on every line that this task, and the tasks it starts, will log."""
+    structlog.contextvars.bind_contextvars(call_id=call_id)
+
+
+def setup_logging(level: str = "INFO", log_format: LogFormat = "console") -> None:
+    """Send everything to stderr in one format; call once, at start-up."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    renderer: list[Any]
+    if log_format == "json":
+        renderer = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    else:
+        renderer = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    for name, quietest in _CHATTY.items():
+        if logging.getLevelName(level) < logging.getLevelName(quietest):
+            logging.getLogger(name).setLevel(quietest)
+    _fold_in_loguru(level)
+
+
+def _fold_in_loguru(level: str) -> None:
+    """Pipecat logs through loguru; hand its lines to the same stream."""
+    from loguru import logger as loguru_logger
+
+    def to_stdlib(message: Any) -> None:
+        record = message.record
+        logging.getLogger(record["name"] or "pipecat").log(
+            min(record["level"].no, logging.CRITICAL), "%s", record["message"]
+        )
+
+    loguru_logger.remove()
+    # Pipecat calls its connection chatter INFO; only what it warns of is news to an operator.
+    quietest = level if logging.getLevelName(level) <= logging.DEBUG else "WARNING"
+    loguru_logger.add(to_stdlib, level=quietest, format="{message}", catch=False)

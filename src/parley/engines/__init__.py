@@ -1,0 +1,1 @@
+"""Everything that hears, thinks and speaks: one file per engine, chosen through the catalog."""

@@ -1,0 +1,1 @@
+"""The call itself, from greeting to goodbye."""

@@ -1,0 +1,77 @@
+"""What the session needs of a transport: sound both ways, and what else it can do."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pipecat.processors.frame_processor import FrameProcessor
+
+from parley.core.call import EndReason
+from parley.core.errors import NotSupported
+from parley.core.events import Event
+
+
+class CallMedia(Protocol):
+    """One call's media. A transport makes it, hands it to ``SessionHost.start`` and forgets it.
+
+    ``input()`` pushes ``InputAudioRawFrame`` at 16 kHz mono; ``output()`` is a Pipecat output
+    transport that takes audio at ``output_rate_hz``. Both are made once.
+    """
+
+    output_rate_hz: int
+    uses_rtvi: bool
+
+    def input(self) -> FrameProcessor: ...
+
+    def output(self) -> FrameProcessor: ...
+
+    async def connected(self) -> None:
+        """Return when sound can flow both ways; raise if that can't come about in time."""
+        ...
+
+    async def gone(self) -> EndReason:
+        """Return when the far side has left for good (``caller``), or was lost (``error``)."""
+        ...
+
+    def clear(self) -> int:
+        """Throw away sound that is queued but not yet sent; return the ms played so far in
+        the present utterance."""
+        ...
+
+    async def send_dtmf(self, digits: str) -> None: ...
+
+    async def hold(self) -> None: ...
+
+    async def resume(self) -> None: ...
+
+    async def transfer(self, target: str) -> None: ...
+
+    async def hang_up(self, reason: EndReason) -> None:
+        """Tell the far side that the call is over and let go of everything. May be repeated."""
+        ...
+
+    async def deliver(self, event: Event) -> None:
+        """One of this call's own events, in order, none missing."""
+        ...
+
+
+class PlainMedia:
+    """The answers of a transport that has no telephone functions; transports inherit them."""
+
+    output_rate_hz = 24_000
+    uses_rtvi = False
+
+    async def send_dtmf(self, digits: str) -> None:
+        raise NotSupported(f"{type(self).__name__} can't send DTMF.")
+
+    async def hold(self) -> None:
+        raise NotSupported(f"{type(self).__name__} can't hold a call.")
+
+    async def resume(self) -> None:
+        raise NotSupported(f"{type(self).__name__} can't resume a call.")
+
+    async def transfer(self, target: str) -> None:
+        raise NotSupported(f"{type(self).__name__} can't transfer a call.")
+
+    async def deliver(self, event: Event) -> None:
+        return None
