@@ -42,8 +42,12 @@ class Subscription:
                 try:
                     await self.listener(event)
                 except Exception as error:
-                    log.error("listener_failed", listener=self.name, bus_event=event.name,
-                              error=str(error))
+                    log.error(
+                        "listener_failed",
+                        listener=self.name,
+                        bus_event=event.name,
+                        error=str(error),
+                    )
 
 
 class Bus:

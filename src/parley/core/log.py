@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import structlog
 
 LogFormat = Literal["console", "json"]
 
 # aioice and aiortc report every candidate check and packet at INFO or DEBUG.
-_CHATTY = {"aioice": "WARNING", "aiortc": "WARNING", "httpx": "WARNING", "httpcore": "WARNING",
-           "asyncio": "WARNING", "watchfiles": "WARNING", "uvicorn.access": "WARNING"}
+_CHATTY = {
+    "aioice": "WARNING",
+    "aiortc": "WARNING",
+    "httpx": "WARNING",
+    "httpcore": "WARNING",
+    "asyncio": "WARNING",
+    "watchfiles": "WARNING",
+    "uvicorn.access": "WARNING",
+}
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """A logger whose calls read ``log.info("event_name", field=value)``."""
-    return cast(structlog.stdlib.BoundLogger, structlog.stdlib.get_logger(name))
+    return structlog.stdlib.get_logger(name)
 
 
 def bind_call(call_id: str) -> None:
@@ -57,9 +64,13 @@ def setup_logging(level: str = "INFO", log_format: LogFormat = "console") -> Non
     root.handlers = [handler]
     root.setLevel(level)
     for name, quietest in _CHATTY.items():
-        if logging.getLevelName(level) < logging.getLevelName(quietest):
+        if _number(level) < _number(quietest):
             logging.getLogger(name).setLevel(quietest)
     _fold_in_loguru(level)
+
+
+def _number(level: str) -> int:
+    return logging.getLevelNamesMapping()[level]
 
 
 def _fold_in_loguru(level: str) -> None:
@@ -74,5 +85,5 @@ def _fold_in_loguru(level: str) -> None:
 
     loguru_logger.remove()
     # Pipecat calls its connection chatter INFO; only what it warns of is news to an operator.
-    quietest = level if logging.getLevelName(level) <= logging.DEBUG else "WARNING"
+    quietest = level if _number(level) <= logging.DEBUG else "WARNING"
     loguru_logger.add(to_stdlib, level=quietest, format="{message}", catch=False)

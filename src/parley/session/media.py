@@ -33,9 +33,14 @@ class CallMedia(Protocol):
         """Return when the far side has left for good (``caller``), or was lost (``error``)."""
         ...
 
+    @property
+    def played_ms(self) -> int:
+        """Milliseconds of the present utterance (or the last, in silence) that have gone out."""
+        ...
+
     def clear(self) -> int:
-        """Throw away sound that is queued but not yet sent; return the ms played so far in
-        the present utterance."""
+        """Throw away sound that is queued but not yet sent; return ``played_ms``. The output
+        does so by itself when an interruption reaches it."""
         ...
 
     async def send_dtmf(self, digits: str) -> None: ...

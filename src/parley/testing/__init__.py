@@ -1,0 +1,1 @@
+"""For tests, benches and plug-in authors: calls without a network, engines without models."""

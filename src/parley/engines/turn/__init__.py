@@ -1,0 +1,1 @@
+"""Turn detection: has the caller finished, or only paused?"""

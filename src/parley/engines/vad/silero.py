@@ -1,0 +1,70 @@
+"""Silero voice activity detection with one model session for the whole process."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+from pipecat.audio.vad.silero import SileroOnnxModel, SileroVADAnalyzer
+from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADParams, VADState
+
+from parley.engines.onnx import load_carried_model
+
+RATE_HZ = 16_000
+
+
+class SileroVad:
+    """Loads the model that Pipecat carries, once, and gives each call its own analyzer.
+
+    The recurrent state lives in the analyzer, so the session can be shared: this saves 9.5 MB
+    and 30 ms a call.
+    """
+
+    def __init__(self) -> None:
+        self._session: onnxruntime.InferenceSession | None = None
+
+    def warm_up(self) -> None:
+        """Load the model and run it once; afterwards ``analyzer`` costs next to nothing."""
+        self._session = load_carried_model("pipecat.audio.vad.data", "silero_vad.onnx")
+        _SharedModel(self._session)(np.zeros(512, dtype=np.float32), RATE_HZ)
+
+    def analyzer(
+        self, *, confidence: float, start_ms: int, stop_ms: int, min_volume: float
+    ) -> VADAnalyzer:
+        """An analyzer for one call."""
+        if self._session is None:
+            self.warm_up()
+        assert self._session is not None
+        params = VADParams(
+            confidence=confidence,
+            start_secs=start_ms / 1000,
+            stop_secs=stop_ms / 1000,
+            min_volume=min_volume,
+        )
+        return _CallAnalyzer(self._session, params)
+
+
+class _SharedModel(SileroOnnxModel):
+    """Pipecat's wrapper around a session that somebody else loaded."""
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        # Not super().__init__(): loading the file again is what it does.
+        self.session = session
+        self.sample_rates = [8000, 16000]
+        self.reset_states()
+
+
+class _CallAnalyzer(SileroVADAnalyzer):
+    """One call's analyzer. It runs on the event loop: a window takes 0.2 ms, a hop to a thread
+    and back costs more than that in switches."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, params: VADParams) -> None:
+        VADAnalyzer.__init__(self, params=params)
+        self._model = _SharedModel(session)
+        self._windows_since_reset = 0
+        self._low_confidence_windows = 0
+
+    async def analyze_audio(self, buffer: bytes) -> VADState:
+        if len(self._vad_buffer) + len(buffer) < self._vad_frames_num_bytes:
+            self._vad_buffer += buffer
+            return self._vad_state
+        return self._run_analyzer(buffer)

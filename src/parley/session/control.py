@@ -1,0 +1,167 @@
+"""What may be done to a live call from outside its pipeline, without a word of Pipecat in it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any, Protocol, cast
+
+from pipecat.frames.frames import (
+    EndFrame,
+    InterruptionWorkerFrame,
+    LLMMessagesAppendFrame,
+    LLMRunFrame,
+    TTSSpeakFrame,
+)
+from pipecat.processors.aggregators.llm_context import LLMContextMessage
+from pipecat.processors.frame_processor import FrameDirection
+
+from parley.core.call import EndReason
+from parley.core.log import get_logger
+from parley.engines.spec import SpeechOptions
+from parley.session.pipeline import CallPipeline
+from parley.session.worker import CallWorker
+
+log = get_logger(__name__)
+
+# Beyond these a voice is a caricature, whatever the caller asks for.
+SPEED_RANGE = (0.5, 2.0)
+VOLUME_RANGE = (0.3, 2.0)
+
+
+class SessionControl(Protocol):
+    """A live call, for whoever has a say in it: an API, a console, a transport's own protocol."""
+
+    @property
+    def call_id(self) -> str: ...
+
+    async def say(self, text: str) -> None:
+        """Speak a sentence; it is in the context once it has been heard."""
+        ...
+
+    async def ask(self, text: str) -> None:
+        """Put a message in the caller's name into the conversation and answer it."""
+        ...
+
+    async def interrupt(self) -> None:
+        """Stop the agent's voice now."""
+        ...
+
+    async def set_instructions(self, text: str) -> None:
+        """Replace the agent's instructions from the next reply on."""
+        ...
+
+    async def set_voice(self, voice: str) -> None:
+        """Change the voice from the next sentence on."""
+        ...
+
+    async def create_response(self) -> None:
+        """Let the model speak without the caller having said anything."""
+        ...
+
+    def end(self, reason: EndReason) -> None:
+        """End the call. The first reason counts."""
+        ...
+
+
+class CallControl:
+    """Implements ``SessionControl`` for the API and ``CallActions`` for tools."""
+
+    def __init__(self, call_id: str) -> None:
+        self._call_id = call_id
+        self._ended: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
+        self._worker: CallWorker | None = None
+        self._line: CallPipeline | None = None
+
+    def take_over(self, worker: CallWorker, line: CallPipeline) -> None:
+        """From now on there is a pipeline to speak to."""
+        self._worker = worker
+        self._line = line
+
+    @property
+    def call_id(self) -> str:
+        return self._call_id
+
+    @property
+    def worker(self) -> CallWorker:
+        assert self._worker is not None, "the call has no pipeline yet"
+        return self._worker
+
+    @property
+    def line(self) -> CallPipeline:
+        assert self._line is not None, "the call has no pipeline yet"
+        return self._line
+
+    # ── SessionControl ───────────────────────────────────────────────────────────────────
+
+    async def say(self, text: str) -> None:
+        await self.worker.queue_frame(TTSSpeakFrame(text))
+
+    async def ask(self, text: str) -> None:
+        await self.interrupt()
+        await self.worker.flush_pipeline()
+        message = cast(LLMContextMessage, {"role": "user", "content": text})
+        await self.worker.queue_frame(LLMMessagesAppendFrame([message], run_llm=True))
+
+    async def interrupt(self) -> None:
+        await self.worker.queue_frame(InterruptionWorkerFrame(), FrameDirection.UPSTREAM)
+
+    async def set_instructions(self, text: str) -> None:
+        messages = [m for m in self.line.context.get_messages() if _role(m) != "system"]
+        system = cast(LLMContextMessage, {"role": "system", "content": text})
+        self.line.context.set_messages([system, *messages])
+
+    async def set_voice(self, voice: str) -> None:
+        self._speak_with(replace(self.line.tts.options, voice=voice))
+
+    async def create_response(self) -> None:
+        await self.worker.queue_frame(LLMRunFrame())
+
+    def end(self, reason: EndReason) -> None:
+        if not self._ended.done():
+            log.info("call_ending", reason=reason)
+            self._ended.set_result(reason)
+
+    async def ended(self) -> EndReason:
+        """Wait until somebody ends the call."""
+        return await asyncio.shield(self._ended)
+
+    # ── CallActions, for tools ───────────────────────────────────────────────────────────
+
+    async def hang_up(self) -> None:
+        self.end("agent")
+
+    async def adjust_speech(self, *, speed: float = 1.0, volume: float = 1.0) -> None:
+        now = self.line.tts.options
+        self._speak_with(
+            replace(
+                now,
+                speed=_within(now.speed * speed, SPEED_RANGE),
+                volume=_within(now.volume * volume, VOLUME_RANGE),
+            )
+        )
+
+    # ── the page's own messages ──────────────────────────────────────────────────────────
+
+    async def on_client_message(self, _rtvi: Any, message: Any) -> None:
+        """An RTVI ``client-message``: ``{"t": "set_voice", "d": {"voice": …}}``."""
+        data = cast(dict[str, Any], message.data if isinstance(message.data, dict) else {})
+        if message.type == "set_voice" and isinstance(data.get("voice"), str):
+            await self.set_voice(data["voice"])
+        else:
+            log.warning("client_message_unknown", type=message.type)
+
+    async def finish_speaking(self) -> None:
+        """End the pipeline once everything that was said has been heard."""
+        await self.worker.queue_frame(EndFrame())
+
+    def _speak_with(self, options: SpeechOptions) -> None:
+        self.line.tts.set_options(options)
+
+
+def _role(message: LLMContextMessage) -> str:
+    return str(cast(dict[str, Any], message).get("role", ""))
+
+
+def _within(value: float, bounds: tuple[float, float]) -> float:
+    return min(max(value, bounds[0]), bounds[1])

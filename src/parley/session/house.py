@@ -1,0 +1,48 @@
+"""What all calls of one process share, handed to the session by ``app``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from parley.agents.schema import Agent
+from parley.core.bus import Bus
+from parley.session.pipeline import CallEngines
+from parley.session.turns import Listening
+from parley.tools.spec import Tool
+
+
+class Agents(Protocol):
+    """Finds the agents; the session takes one at the start of a call and keeps it."""
+
+    def get(self, name: str) -> Agent:
+        """The agent of that name, or the default one for "". Raises ``NotFound``."""
+        ...
+
+
+class EngineDesk(Protocol):
+    """Hands out engines, open and warm."""
+
+    async def engines_for(self, agent: Agent, voice: str) -> CallEngines:
+        """This agent's engines with its options; ``voice`` overrides its own if not ""."""
+        ...
+
+
+class Toolshed(Protocol):
+    """Hands out an agent's tools."""
+
+    def tools_for(self, agent: Agent) -> Sequence[Tool]: ...
+
+
+@dataclass(frozen=True)
+class House:
+    """Everything that a session needs and does not own."""
+
+    bus: Bus
+    agents: Agents
+    engines: EngineDesk
+    tools: Toolshed
+    listening: Listening
+    spare_voice: bytes = b""
+    """An apology, spoken in advance at 24 kHz, for when speech synthesis itself fails."""

@@ -1,0 +1,203 @@
+"""Watches the pipeline and tells the bus, and the call's own transport, in our own events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    DataFrame,
+    Frame,
+    InterimTranscriptionFrame,
+    LLMContextUserTurnFrame,
+    LLMMessagesAppendFrame,
+    LLMTextFrame,
+    MetricsFrame,
+    TranscriptionFrame,
+    TTSSpeakFrame,
+    UserStartedSpeakingFrame,
+    UserStoppedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.metrics.metrics import TurnMetricsData
+from pipecat.observers.base_observer import BaseObserver, FramePushed
+from pipecat.processors.frame_processor import FrameDirection
+
+from parley.core.bus import Bus
+from parley.core.events import (
+    AgentSpeechStarted,
+    AgentSpeechStopped,
+    AgentText,
+    Event,
+    TurnEnded,
+    UserSpeechStarted,
+    UserSpeechStopped,
+    UserTranscript,
+)
+from parley.core.log import get_logger
+from parley.session.latency import TurnClock
+from parley.session.media import CallMedia
+
+log = get_logger(__name__)
+
+
+@dataclass
+class ReplyEndedFrame(DataFrame):
+    """The agent's context has taken in a reply: ``text`` is what was really played of it."""
+
+    text: str = ""
+    was_interrupted: bool = False
+
+
+class Announcer:
+    """Says each event once: to the bus, and in order and without loss to the call's transport."""
+
+    def __init__(
+        self, call_id: str, bus: Bus, media: CallMedia, note: Callable[[Event], None]
+    ) -> None:
+        self.call_id = call_id
+        self._bus = bus
+        self._media = media
+        self._note = note
+        self._waiting: asyncio.Queue[Event | None] = asyncio.Queue()
+
+    def announce(self, event: Event) -> None:
+        self._bus.publish(event)
+        self._note(event)
+        self._waiting.put_nowait(event)
+
+    def deliver_last(self, event: Event) -> None:
+        """Hand the transport its last event; the bus gets it when everything is free."""
+        self._waiting.put_nowait(event)
+        self._waiting.put_nowait(None)
+
+    async def deliver_all(self) -> None:
+        while (event := await self._waiting.get()) is not None:
+            try:
+                await self._media.deliver(event)
+            except Exception as error:
+                log.warning("event_not_delivered", bus_event=event.name, error=str(error))
+
+
+class Narrator(BaseObserver):
+    """Turns the frames that pass between processors into events.
+
+    A frame that is broadcast goes both ways as two frames; only the one that travels downstream
+    is told of.
+    """
+
+    def __init__(self, announcer: Announcer, media: CallMedia) -> None:
+        super().__init__()
+        self._announce = announcer.announce
+        self._call_id = announcer.call_id
+        self._media = media
+        self._clock = TurnClock()
+        self._replying: TurnClock | None = None
+        self._heard_so_far: list[str] = []
+        self._tell: dict[type[Frame], Callable[[Frame, float], None]] = {
+            UserStartedSpeakingFrame: self._user_started,
+            VADUserStoppedSpeakingFrame: self._voice_stopped,
+            UserStoppedSpeakingFrame: self._user_stopped,
+            InterimTranscriptionFrame: self._partial,
+            TranscriptionFrame: self._utterance,
+            LLMContextUserTurnFrame: self._understood,
+            LLMMessagesAppendFrame: self._typed,
+            LLMTextFrame: self._agent_text,
+            TTSSpeakFrame: self._agent_says,
+            MetricsFrame: self._metrics,
+            BotStartedSpeakingFrame: self._agent_started,
+            BotStoppedSpeakingFrame: self._agent_stopped,
+            ReplyEndedFrame: self._reply_ended,
+        }
+
+    async def on_push_frame(self, data: FramePushed) -> None:
+        if data.direction is not FrameDirection.DOWNSTREAM:
+            return
+        tell = self._tell.get(type(data.frame))
+        if tell is not None:
+            tell(data.frame, data.timestamp / 1e9)
+
+    # ── the caller ───────────────────────────────────────────────────────────────────────
+
+    def _user_started(self, frame: Frame, at_s: float) -> None:
+        self._clock = TurnClock()
+        self._heard_so_far.clear()
+        self._announce(UserSpeechStarted(call_id=self._call_id))
+
+    def _voice_stopped(self, frame: Frame, at_s: float) -> None:
+        assert isinstance(frame, VADUserStoppedSpeakingFrame)
+        self._clock.vad_stopped_s = at_s
+        self._clock.speech_ended_s = at_s - frame.stop_secs
+        self._clock.sure = None
+
+    def _user_stopped(self, frame: Frame, at_s: float) -> None:
+        self._announce(UserSpeechStopped(call_id=self._call_id))
+
+    def _partial(self, frame: Frame, at_s: float) -> None:
+        assert isinstance(frame, InterimTranscriptionFrame)
+        text = " ".join([*self._heard_so_far, frame.text])
+        self._announce(UserTranscript(call_id=self._call_id, text=text, final=False))
+
+    def _utterance(self, frame: Frame, at_s: float) -> None:
+        assert isinstance(frame, TranscriptionFrame)
+        self._clock.transcript_s = at_s
+        if frame.text.strip():
+            self._heard_so_far.append(frame.text)
+            text = " ".join(self._heard_so_far)
+            self._announce(UserTranscript(call_id=self._call_id, text=text, final=False))
+
+    def _typed(self, frame: Frame, at_s: float) -> None:
+        assert isinstance(frame, LLMMessagesAppendFrame)
+        for message in frame.messages:
+            if isinstance(message, dict) and message.get("role") == "user":
+                text = str(message.get("content", ""))
+                self._announce(UserTranscript(call_id=self._call_id, text=text, final=True))
+
+    def _understood(self, frame: Frame, at_s: float) -> None:
+        assert isinstance(frame, LLMContextUserTurnFrame)
+        self._clock.turn_ended_s = at_s
+        self._replying = self._clock
+        self._announce(UserTranscript(call_id=self._call_id, text=frame.text, final=True))
+
+    # ── the agent ────────────────────────────────────────────────────────────────────────
+
+    def _agent_text(self, frame: Frame, at_s: float) -> None:
+        assert isinstance(frame, LLMTextFrame)
+        if self._replying and self._replying.first_text_s is None:
+            self._replying.first_text_s = at_s
+        self._announce(AgentText(call_id=self._call_id, text=frame.text))
+
+    def _agent_says(self, frame: Frame, at_s: float) -> None:
+        assert isinstance(frame, TTSSpeakFrame)
+        self._announce(AgentText(call_id=self._call_id, text=frame.text))
+
+    def _metrics(self, frame: Frame, at_s: float) -> None:
+        assert isinstance(frame, MetricsFrame)
+        for metric in frame.data:
+            if isinstance(metric, TurnMetricsData):
+                self._clock.sure = metric.is_complete
+
+    def _agent_started(self, frame: Frame, at_s: float) -> None:
+        if self._replying and self._replying.first_sound_s is None:
+            self._replying.first_sound_s = at_s
+        self._announce(AgentSpeechStarted(call_id=self._call_id))
+
+    def _agent_stopped(self, frame: Frame, at_s: float) -> None:
+        played_ms = self._media.played_ms
+        self._announce(AgentSpeechStopped(call_id=self._call_id, played_ms=played_ms))
+
+    def _reply_ended(self, frame: Frame, at_s: float) -> None:
+        assert isinstance(frame, ReplyEndedFrame)
+        stages = self._replying.stages() if self._replying else {}
+        self._replying = None
+        self._announce(
+            TurnEnded(
+                call_id=self._call_id,
+                stages=stages,
+                interrupted=frame.was_interrupted,
+                heard=frame.text,
+            )
+        )

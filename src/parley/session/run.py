@@ -1,0 +1,217 @@
+"""One call from greeting to goodbye."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Coroutine
+from typing import Any, cast
+
+from pipecat.frames.frames import LLMMessagesAppendFrame
+from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
+from pipecat.workers.runner import WorkerRunner
+
+from parley.agents.schema import Agent
+from parley.core.call import CallInfo, EndReason
+from parley.core.errors import ParleyError
+from parley.core.events import CallEnded, CallFailed, CallStarted, MediaStarted
+from parley.core.log import bind_call, get_logger
+from parley.session.control import CallControl
+from parley.session.house import House
+from parley.session.idle import IdleWatch
+from parley.session.media import CallMedia
+from parley.session.mishaps import Mishaps
+from parley.session.narrator import Announcer, Narrator
+from parley.session.pipeline import build_pipeline
+from parley.session.toolbelt import Toolbelt
+from parley.session.worker import CallWorker
+
+log = get_logger(__name__)
+
+GOODBYE_LIMIT_S = 12.0
+TEARDOWN_LIMIT_S = 4.0
+# Who is gone hears no goodbye.
+SPOKEN_ENDS: frozenset[EndReason] = frozenset({"agent", "drain", "limit", "quota", "idle"})
+
+
+async def run_call(
+    call: CallInfo, agent: Agent, media: CallMedia, control: CallControl, house: House
+) -> None:
+    """Hold the call; return when it is over and everything it opened is closed.
+
+    The only place that catches everything: whatever breaks in here ends this call alone.
+    """
+    bind_call(call.id)
+    idle = IdleWatch(agent.turn_taking.idle_s)
+    announcer = Announcer(call.id, house.bus, media, idle.note)
+    delivery = asyncio.create_task(announcer.deliver_all(), name=f"deliver:{call.id}")
+    log.info("call_started", agent=agent.name, transport=call.transport, caller=call.caller)
+    announcer.announce(CallStarted(call_id=call.id, call=call))
+    reason: EndReason = "error"
+    try:
+        reason = await _Session(call, agent, media, control, house, announcer, idle).hold()
+    except ParleyError as error:
+        log.error("call_failed", code=error.code, error=str(error))
+        announcer.announce(
+            CallFailed(call_id=call.id, code=error.code, message=error.message, hint=error.hint)
+        )
+    except Exception:
+        log.exception("call_broke")
+        announcer.announce(
+            CallFailed(call_id=call.id, code="internal_error", message="The call broke.")
+        )
+    finally:
+        duration_s = round(time.monotonic() - call.started_s, 3)
+        ended = CallEnded(call_id=call.id, reason=reason, duration_s=duration_s)
+        announcer.deliver_last(ended)
+        await _within(TEARDOWN_LIMIT_S, delivery)
+        await _within(TEARDOWN_LIMIT_S, media.hang_up(reason))
+        log.info("call_ended", reason=reason, duration_s=duration_s)
+        house.bus.publish(ended)
+
+
+class _Session:
+    """The parts of one live call, opened in ``hold`` and closed there in reverse order."""
+
+    def __init__(
+        self,
+        call: CallInfo,
+        agent: Agent,
+        media: CallMedia,
+        control: CallControl,
+        house: House,
+        announcer: Announcer,
+        idle: IdleWatch,
+    ) -> None:
+        self._call = call
+        self._agent = agent
+        self._media = media
+        self._control = control
+        self._house = house
+        self._announcer = announcer
+        self._idle = idle
+        self._announce = announcer.announce
+        self._toolbelt = Toolbelt(house.tools.tools_for(agent), control, announcer.announce)
+
+    async def hold(self) -> EndReason:
+        engines = await self._house.engines.engines_for(self._agent, self._call.voice)
+        messages = [cast(LLMContextMessage, {"role": "system", "content": self._instructions()})]
+        context = LLMContext(messages, tools=self._toolbelt.schema())
+        line = build_pipeline(self._media, engines, self._agent, context, self._house.listening)
+        self._toolbelt.hang_on(line.llm)
+        worker = CallWorker(
+            line.pipeline,
+            output_rate_hz=self._media.output_rate_hz,
+            uses_rtvi=self._media.uses_rtvi,
+            observers=[Narrator(self._announcer, self._media)],
+        )
+        self._control.take_over(worker, line)
+        Mishaps(self._agent, self._control, self._house, self._announce).watch(worker, line)
+        if self._media.uses_rtvi:
+            worker.rtvi.add_event_handler("on_client_message", self._control.on_client_message)
+        runner = WorkerRunner(handle_sigint=False, check_dangling_tasks=False)
+        await runner.add_workers(worker)
+        running = asyncio.create_task(runner.run(), name=f"pipeline:{self._call.id}")
+        reason: EndReason = "error"
+        try:
+            reason = await self._converse(running)
+        finally:
+            await self._close(worker, running, reason)
+        return reason
+
+    def _instructions(self) -> str:
+        return self._agent.instructions
+
+    async def _converse(self, running: asyncio.Task[None]) -> EndReason:
+        """Greet when the caller can hear, then let the pipeline work until the call ends."""
+        async with _Race(running) as race:
+            race.enter(self._control.ended())
+            connected = race.enter(self._media.connected())
+            await race.first()
+            if not connected.done():
+                return race.result()
+            connected.result()
+            self._announce(MediaStarted(call_id=self._call.id))
+            await self._greet()
+            race.enter(self._media.gone())
+            race.enter(self._limit())
+            race.enter(self._idle.too_long())
+            race.leave(connected)
+            await race.first()
+            return race.result()
+
+    async def _greet(self) -> None:
+        greeting = self._agent.greeting
+        if greeting.text:
+            await self._control.say(greeting.text)
+        elif greeting.instruction:
+            message = {"role": "user", "content": greeting.instruction}
+            await self._control.worker.queue_frame(
+                LLMMessagesAppendFrame([cast(LLMContextMessage, message)], run_llm=True)
+            )
+
+    async def _limit(self) -> EndReason:
+        limit_s = self._agent.turn_taking.max_call_s
+        if not limit_s:
+            await asyncio.Event().wait()
+        await asyncio.sleep(limit_s)
+        return "limit"
+
+    async def _close(
+        self, worker: CallWorker, running: asyncio.Task[None], reason: EndReason
+    ) -> None:
+        if reason in SPOKEN_ENDS and not running.done():
+            if reason != "agent" and self._agent.goodbye:
+                await self._control.say(self._agent.goodbye)
+            await self._control.finish_speaking()
+            await asyncio.wait([running], timeout=GOODBYE_LIMIT_S)
+        if not running.done():
+            await worker.cancel(reason=reason)
+            await asyncio.wait([running], timeout=TEARDOWN_LIMIT_S)
+        if not running.done():
+            log.error("pipeline_stuck")
+            running.cancel()
+        await self._toolbelt.close()
+
+
+class _Race:
+    """Several things that can end a call, awaited together; what loses is cancelled."""
+
+    def __init__(self, running: asyncio.Task[None]) -> None:
+        self._running = running
+        self._entered: set[asyncio.Task[Any]] = set()
+
+    async def __aenter__(self) -> _Race:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._entered:
+            task.cancel()
+        await asyncio.gather(*self._entered, return_exceptions=True)
+
+    def enter(self, what: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.create_task(what)
+        self._entered.add(task)
+        return task
+
+    def leave(self, task: asyncio.Task[Any]) -> None:
+        self._entered.discard(task)
+
+    async def first(self) -> None:
+        await asyncio.wait([self._running, *self._entered], return_when=asyncio.FIRST_COMPLETED)
+
+    def result(self) -> EndReason:
+        """The reason of whatever finished; a pipeline that ended by itself is an error."""
+        for task in self._entered:
+            if task.done():
+                return cast(EndReason, task.result())
+        return "error"
+
+
+async def _within(limit_s: float, what: Awaitable[Any]) -> None:
+    """Await something that must not hold up the end of a call."""
+    try:
+        async with asyncio.timeout(limit_s):
+            await what
+    except Exception as error:
+        log.error("teardown_failed", error=f"{type(error).__name__}: {error}")
