@@ -1,0 +1,1 @@
+"""Who answers: YAML files, read, checked and followed while calls go on."""

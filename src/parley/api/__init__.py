@@ -1,0 +1,1 @@
+"""Requests come in: HTTP for people's pages, programs and probes."""

@@ -25,16 +25,19 @@ class Subscription:
     dropped: int = 0
     waiting: deque[Event] = field(default_factory=deque[Event])
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
 
     def put(self, event: Event) -> None:
         if len(self.waiting) >= self.limit:
             self.waiting.popleft()
             self.dropped += 1
         self.waiting.append(event)
+        self.idle.clear()
         self.wake.set()
 
     async def run(self) -> None:
         while True:
+            self.idle.set()
             await self.wake.wait()
             self.wake.clear()
             while self.waiting:
@@ -65,8 +68,8 @@ class Bus:
 
     async def __aexit__(self, *_: object) -> None:
         for subscription, task in self._subscriptions:
-            while subscription.waiting and not task.done():
-                await asyncio.sleep(0)
+            if subscription.waiting:
+                await subscription.idle.wait()
             task.cancel()
         await asyncio.gather(*(task for _, task in self._subscriptions), return_exceptions=True)
         self._subscriptions.clear()

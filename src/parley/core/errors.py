@@ -12,6 +12,7 @@
     ├── Refused                 understood, but not now
     │   ├── CallLimitReached    all places are taken
     │   └── Draining            the server is going down
+    ├── ConnectFailed           sound never began to flow
     └── EngineFailed            an engine broke
         ├── EngineUnavailable   … because it can't be reached or isn't installed
         └── EngineTimeout       … because it took too long
@@ -100,6 +101,12 @@ class CallLimitReached(Refused):
 class Draining(Refused):
     code = "draining"
     default_hint = "This server is going down; try again in a moment or call another one."
+
+
+class ConnectFailed(ParleyError):
+    code = "connect_failed"
+    status = 504
+    can_retry = True
 
 
 class EngineFailed(ParleyError):

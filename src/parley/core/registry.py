@@ -6,7 +6,6 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
 
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
@@ -15,7 +14,7 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     if not names:
         return "There are none."
     by_folded = {name.casefold(): name for name in names}
-    near = difflib.get_close_matches(wrong.casefold(), by_folded, n=1, cutoff=0.7)
+    near = difflib.get_close_matches(wrong.casefold(), by_folded, n=1, cutoff=0.65)
     if near:
         return f"Did you mean {by_folded[near[0]]}?"
     return f"Known: {', '.join(names)}."
@@ -36,19 +35,19 @@ class BrokenEntry:
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """What one group of entry points holds, in the order of their names."""
+    """What one group of entry points holds: name, target and object, in the order of names."""
 
-    loaded: tuple[tuple[str, Any], ...] = ()
+    loaded: tuple[tuple[str, str, object], ...] = ()
     broken: tuple[BrokenEntry, ...] = ()
 
 
 def load_entries(group: str) -> Entries:
     """Import everything registered under ``group``; a broken one is reported, never raised."""
-    loaded: list[tuple[str, Any]] = []
+    loaded: list[tuple[str, str, object]] = []
     broken: list[BrokenEntry] = []
     for entry in sorted(entry_points(group=group), key=_entry_name):
         try:
-            loaded.append((entry.name, entry.load()))
+            loaded.append((entry.name, entry.value, entry.load()))
         except Exception as error:
             # A stranger's package may fail in any way at import; the rest must still work.
             reason = f"{type(error).__name__}: {error}"

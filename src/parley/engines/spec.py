@@ -195,8 +195,9 @@ class EngineSpec(Generic[EngineT_co]):
     ``open`` makes the engine from its options; it may load nothing heavy before ``warm_up()``.
     ``environment`` maps option names to the environment names that set them (``settings`` reads
     those). ``available()`` says whether ``auto`` may take it: explicitly configured, or its model
-    on disk. ``family`` names whose model names fit (``STT_MODEL`` and friends are shared by
-    several documents); ``owns_model(value)`` says whether a shared model name is this engine's.
+    on disk. ``STT_MODEL`` and friends mean different things in different documents:
+    ``owns_model(value)`` says whether a shared model name is this engine's,
+    ``owns_voice(value)`` the same of ``TTS_VOICE``.
     """
 
     kind: Kind
@@ -207,5 +208,6 @@ class EngineSpec(Generic[EngineT_co]):
     available: Callable[[Any], bool]
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     owns_model: Callable[[str], bool] = lambda value: False
+    owns_voice: Callable[[str], bool] = lambda value: False
     is_offline: bool = False
     is_language_model: bool = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from pipecat.processors.frame_processor import FrameProcessor
@@ -55,6 +56,10 @@ class CallMedia(Protocol):
         """Tell the far side that the call is over and let go of everything. May be repeated."""
         ...
 
+    def listen(self, announce: Callable[[Event], None]) -> None:
+        """Tell ``announce`` what only the transport knows: keys pressed, hold, sound skipped."""
+        ...
+
     async def deliver(self, event: Event) -> None:
         """One of this call's own events, in order, none missing."""
         ...
@@ -77,6 +82,9 @@ class PlainMedia:
 
     async def transfer(self, target: str) -> None:
         raise NotSupported(f"{type(self).__name__} can't transfer a call.")
+
+    def listen(self, announce: Callable[[Event], None]) -> None:
+        return None
 
     async def deliver(self, event: Event) -> None:
         return None

@@ -47,6 +47,7 @@ async def run_call(
     delivery = asyncio.create_task(announcer.deliver_all(), name=f"deliver:{call.id}")
     log.info("call_started", agent=agent.name, transport=call.transport, caller=call.caller)
     announcer.announce(CallStarted(call_id=call.id, call=call))
+    media.listen(announcer.announce)
     reason: EndReason = "error"
     try:
         reason = await _Session(call, agent, media, control, house, announcer, idle).hold()

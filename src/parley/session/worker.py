@@ -47,7 +47,8 @@ class CallWorker(PipelineWorker):
         )
         # PipelineWorker builds its own WorkerObserver and takes none; this one differs only in
         # what it lets through.
-        self._observer = _DeafObserver(observers=self._observer._observers)
+        observers = self._observer._observers  # pyright: ignore[reportPrivateUsage]
+        self._observer = _DeafObserver(observers=observers)
 
 
 class _DeafObserver(WorkerObserver):

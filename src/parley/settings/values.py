@@ -7,12 +7,13 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, cast, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
 from parley.core.errors import BadSettings
+from parley.core.log import LogFormat
 
 Listener = Literal["web", "rustpbx", "sip"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
@@ -39,7 +40,8 @@ class IceServer(BaseModel):
         if isinstance(value, dict):
             fields = cast(dict[str, Any], value)
             if isinstance(fields.get("urls"), str):
-                return fields | {"urls": [fields["urls"]]}
+                return cast(object, fields | {"urls": [fields["urls"]]})
+            return fields
         return value
 
     @model_validator(mode="after")
@@ -71,25 +73,29 @@ def _ice_servers(value: object) -> object:
     return _words(value)
 
 
-def _upper(value: object) -> object:
-    return value.upper() if isinstance(value, str) else value
+def _level(value: object) -> object:
+    if isinstance(value, str) and value.upper() in get_args(LogLevel):
+        return value.upper()
+    return value
 
 
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
+def _format(value: object) -> object:
+    if isinstance(value, str) and value.lower() in get_args(LogFormat):
+        return value.lower()
+    return value
 
 
 def _engine_names(value: object) -> object:
     names = _words(value)
-    if isinstance(names, list) and not names:
-        raise ValueError("needs at least one name")
+    if names == []:
+        raise ValueError
     return names
 
 
 def _url(value: str, schemes: tuple[str, ...]) -> str:
     if not value.startswith(tuple(f"{scheme}://" for scheme in schemes)) or value.endswith("//"):
-        raise ValueError(f"must start with {' or '.join(f'{s}://' for s in schemes)}")
-    return value.rstrip("/")
+        raise ValueError
+    return value
 
 
 def _http_url(value: object) -> object:
@@ -97,12 +103,16 @@ def _http_url(value: object) -> object:
 
 
 def _socket_url(value: object) -> object:
-    return _url(value, ("ws", "wss", "http", "https")) if isinstance(value, str) else value
+    return _url(value, ("ws", "wss")) if isinstance(value, str) else value
+
+
+def _any_url(value: object) -> object:
+    return _url(value, ("http", "https", "ws", "wss")) if isinstance(value, str) else value
 
 
 def _matching(pattern: re.Pattern[str], value: object) -> object:
     if isinstance(value, str) and not pattern.fullmatch(value):
-        raise ValueError("does not look like one")
+        raise ValueError
     return value
 
 
@@ -118,14 +128,14 @@ def _expanded(value: object) -> object:
     return Path(value).expanduser() if isinstance(value, str) else value
 
 
-Level = Annotated[LogLevel, BeforeValidator(_upper)]
-Format = Annotated[Literal["console", "json"], BeforeValidator(_lower)]
+Level = Annotated[LogLevel, BeforeValidator(_level)]
+Format = Annotated[LogFormat, BeforeValidator(_format)]
 Language = Annotated[str, BeforeValidator(_language)]
 Name = Annotated[str, BeforeValidator(_name)]
 HttpUrl = Annotated[str, BeforeValidator(_http_url)]
 SocketUrl = Annotated[str, BeforeValidator(_socket_url)]
+AnyUrl = Annotated[str, BeforeValidator(_any_url)]
 Folder = Annotated[Path, BeforeValidator(_expanded)]
-Port = Annotated[int, Field(ge=0, le=65535)]
 EngineNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_engine_names)]
 Listeners = Annotated[tuple[Listener, ...], NoDecode, BeforeValidator(_words)]
 IceServers = Annotated[tuple[IceServer, ...], NoDecode, BeforeValidator(_ice_servers)]

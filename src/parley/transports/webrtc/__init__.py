@@ -1,0 +1,1 @@
+"""Calls from a browser: offer and answer over HTTP, sound over WebRTC, messages beside it."""

@@ -1,0 +1,1 @@
+"""Benches: each measures one promise from the caller's side and prints a table."""

@@ -1,0 +1,87 @@
+"""What tests need from the operating system, and how Debian brings it without its daemons."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+POLICY = Path("/usr/sbin/policy-rc.d")
+_DENY_STARTS = "#!/bin/sh\n# What tests need, they start themselves.\nexit 101\n"
+
+
+@dataclass(frozen=True)
+class SystemPart:
+    """Something that no Python package brings. ``is_here`` holds on any Linux, not only Debian."""
+
+    package: str
+    wanted_for: str
+    is_here: Callable[[], bool]
+
+
+def has_chromium() -> bool:
+    """Whether a Chromium that tests can drive is on PATH."""
+    return any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+
+
+def has_libopus() -> bool:
+    """Whether the dynamic linker finds libopus."""
+    try:
+        ctypes.CDLL("libopus.so.0")
+    except OSError:
+        return False
+    return True
+
+
+PARTS = (
+    SystemPart("chromium", "the tests in a real browser", has_chromium),
+    SystemPart("libopus0", "the tests that code Opus themselves", has_libopus),
+)
+
+
+def missing_parts(parts: Sequence[SystemPart] = PARTS) -> list[SystemPart]:
+    """List what isn't on this machine."""
+    return [part for part in parts if not part.is_here()]
+
+
+def can_install() -> bool:
+    """Whether we may install Debian packages."""
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+def install(parts: Sequence[SystemPart], log: Path) -> bool:
+    """Install packages quietly, the output into ``log``; say whether that worked."""
+    packages = [part.package for part in parts]
+    command = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages]
+    with no_daemons_started():
+        return _apt(["apt-get", "update", "--quiet"], log) and _apt(command, log)
+
+
+def _apt(command: Sequence[str], log: Path) -> bool:
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    with log.open("ab") as sink:
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink
+        )
+    return done.returncode == 0
+
+
+@contextmanager
+def no_daemons_started(policy: Path = POLICY) -> Generator[None]:
+    """Let packages be installed without their services being started; then all is as before."""
+    kept = policy.with_name(f"{policy.name}.before-parley")
+    if policy.exists() and not kept.exists():
+        policy.rename(kept)
+    policy.write_text(_DENY_STARTS)
+    policy.chmod(0o755)
+    try:
+        yield
+    finally:
+        policy.unlink(missing_ok=True)
+        if kept.exists():
+            kept.rename(policy)

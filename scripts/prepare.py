@@ -1,0 +1,91 @@
+"""Prepares this checkout for one verb (serve, test, check, bench), then becomes that verb.
+
+Standard library only: this runs before anything is installed. A start with nothing changed
+compares a few digests and goes straight on.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bootstrap.checkout import Checkout, Needs
+from bootstrap.progress import Progress, SetupFailed, explain_os_error
+from bootstrap.setup_steps import SetUp
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A script: what it needs, what in .venv/bin it becomes, how it is used."""
+
+    needs: Needs
+    command: tuple[str, ...]
+    usage: str
+
+
+_DEV = frozenset({"dev"})
+VERBS = {
+    "serve": Verb(
+        Needs(extras=frozenset({"espeak"})),
+        ("parley", "serve"),
+        "scripts/serve [OPTIONS]: prepare this checkout, then start Parley.\n"
+        "Parley's own options are listed here once the checkout is prepared.",
+    ),
+    "test": Verb(
+        Needs(groups=_DEV),
+        ("python", str(ROOT / "scripts/run_tests.py")),
+        "scripts/test [PYTEST ARGUMENTS]: prepare, run scripts/check, then pytest.\n"
+        "With arguments that name tests, only those run. CI=true lets nothing be skipped.",
+    ),
+    "check": Verb(
+        Needs(groups=_DEV),
+        ("python", str(ROOT / "scripts/run_checks.py")),
+        "scripts/check [--fix]: prepare, then run the linters and type checkers.",
+    ),
+    "bench": Verb(
+        Needs(groups=_DEV, page=False),
+        ("python", str(ROOT / "scripts/run_bench.py")),
+        "scripts/bench NAME [--json FILE]: prepare, then measure.",
+    ),
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return an exit status when set-up fails; otherwise never return."""
+    verb = VERBS[arguments[0]]
+    options = list(arguments[1:])
+    checkout = Checkout(ROOT)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        if not checkout.is_prepared(verb.needs):
+            if options and options[0] in ("-h", "--help"):
+                print(verb.usage)
+                return 0
+            home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises without one
+            SetUp(checkout, os.environ, home, Progress(sys.stderr)).prepare(verb.needs)
+        program = checkout.venv / "bin" / verb.command[0]
+        os.execv(program, [str(program), *verb.command[1:], *options])
+    except SetupFailed as failure:
+        return _stop(failure)
+    except OSError as error:
+        return _stop(explain_os_error(error))
+    except KeyboardInterrupt:
+        print("parley: interrupted; the next start goes on from here", file=sys.stderr)
+        return 130
+
+
+def _stop(failure: SetupFailed) -> int:
+    if failure.details:
+        print(failure.details, file=sys.stderr)
+    print(f"parley: {failure}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

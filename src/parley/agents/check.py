@@ -1,0 +1,92 @@
+"""Checks agents' files against what this installation can do, without running anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from parley.agents.reading import AgentDefaults, Problem, Reading, read_agent
+from parley.agents.schema import ToolUse
+from parley.core.errors import ParleyError
+from parley.core.registry import did_you_mean
+from parley.engines.found import FoundEngines
+from parley.engines.options import option_problem
+from parley.engines.spec import Kind
+from parley.engines.wish import AUTO, EngineWish
+
+
+class Toolbox(Protocol):
+    """Makes tools; raises ``ParleyError`` for a name or options that it doesn't know."""
+
+    def tools_for(self, wanted: Sequence[ToolUse]) -> object: ...
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What agents may name on this machine."""
+
+    engines: FoundEngines
+    tools: Toolbox
+
+
+def check_agents(
+    files: Iterable[Path], defaults: AgentDefaults, installed: Installed
+) -> list[Problem]:
+    """Everything that is wrong with these files, in their order and that of their lines."""
+    problems: list[Problem] = []
+    for file in files:
+        problems.extend(check_reading(read_agent(file, defaults), installed))
+    return problems
+
+
+def check_reading(reading: Reading, installed: Installed) -> list[Problem]:
+    """What is wrong with one file: how it is written, and what it names."""
+    problems = list(reading.problems)
+    if reading.agent:
+        for kind, wishes in reading.agent.engines.wishes().items():
+            own = [wish for wish in wishes if wish.by == str(reading.file)]
+            problems += _engine_problems(reading, kind, own, installed.engines)
+        problems += _tool_problems(reading, reading.agent.tools, installed.tools)
+    return sorted(problems, key=_line)
+
+
+def _engine_problems(
+    reading: Reading, kind: Kind, wishes: Sequence[EngineWish], found: FoundEngines
+) -> list[Problem]:
+    problems: list[Problem] = []
+    for position, wish in enumerate(wishes):
+        place = ("engines", kind, position)
+        spec = found.of(kind).get(wish.name)
+        if spec is None:
+            if wish.name != AUTO:
+                hint = did_you_mean(wish.name, [AUTO, *found.of(kind)])
+                message = f"There is no {kind} engine {wish.name}. {hint}"
+                problems.append(reading.problem_at((*place, "engine"), message))
+            continue
+        try:
+            spec.options.model_validate(dict(wish.options))
+        except ValidationError as error:
+            for details in error.errors():
+                # What the file leaves out may come from a setting.
+                if details["type"] != "missing":
+                    there = (*place, *details["loc"])
+                    problems.append(reading.problem_at(there, option_problem(spec, details)))
+    return problems
+
+
+def _tool_problems(reading: Reading, uses: Sequence[ToolUse], tools: Toolbox) -> list[Problem]:
+    problems: list[Problem] = []
+    for position, use in enumerate(uses):
+        try:
+            tools.tools_for([use])
+        except ParleyError as error:
+            problems.append(reading.problem_at(("tools", position), str(error)))
+    return problems
+
+
+def _line(problem: Problem) -> int:
+    return problem.line

@@ -1,0 +1,175 @@
+"""What an agent's file may say, and what the rest of Parley knows of an agent."""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from parley.engines.spec import Kind
+from parley.engines.wish import ANY, Wishes, read_wishes
+
+HELPFUL = (
+    "You are a friendly voice assistant on the telephone. Answer in one or two short sentences, "
+    "in words that can be spoken."
+)
+
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+
+
+class Part(BaseModel):
+    """Base of everything in an agent's file: unknown keys are refused, nothing changes later."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _text_form(value: object) -> object:
+    return {"text": value} if isinstance(value, str) else value
+
+
+def _known_time_zone(value: object) -> object:
+    if isinstance(value, str) and value:
+        try:
+            zoneinfo.ZoneInfo(value)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError("takes a name such as Europe/London or America/New_York") from error
+    return value
+
+
+def _language_tag(value: object) -> object:
+    if isinstance(value, str) and not _LANGUAGE.fullmatch(value):
+        raise ValueError("takes a language tag such as en, en-GB or de, or auto")
+    return value
+
+
+def _wishes(value: object, info: ValidationInfo) -> Wishes:
+    context = cast(Mapping[str, str], info.context or {})
+    return read_wishes(value, by=context.get("by", ""))
+
+
+def _tool_form(value: object) -> object:
+    """``clock`` → ``{name: clock}``; ``{tool: calendar, opens: …}`` → name and options."""
+    if isinstance(value, str):
+        return {"name": value}
+    if not isinstance(value, dict):
+        return value
+    given = {str(key): item for key, item in cast(dict[object, Any], value).items()}
+    if "tool" not in given:
+        raise ValueError("a mapping needs tool: with a name, beside the tool's options")
+    return {"name": given.pop("tool"), "options": given}
+
+
+class Greeting(Part):
+    """The first words: a ``text`` to say, or an ``instruction`` that the model turns into one."""
+
+    text: str = ""
+    instruction: str = ""
+
+    @model_validator(mode="after")
+    def _is_one_of_two(self) -> Greeting:
+        if self.text and self.instruction:
+            raise ValueError("takes text or instruction, not both")
+        return self
+
+
+class Vad(Part):
+    """When sound counts as speech. ``min_volume`` is relative: 0 silence, 1 as loud as can be."""
+
+    confidence: float = Field(default=0.7, ge=0, le=1)
+    start_ms: int = Field(default=200, ge=0, le=2000)
+    stop_ms: int = Field(default=200, ge=20, le=5000)
+    min_volume: float = Field(default=0.6, ge=0, le=1)
+
+
+class TurnTaking(Part):
+    """Who speaks when.
+
+    ``unsure_wait_ms`` is the wait when Smart Turn is unsure whether the caller has finished;
+    ``silence_ms`` is the whole silence that ends a turn with ``endpointing: silence``. With 0,
+    ``idle_s`` and ``max_call_s`` never end a call.
+    """
+
+    vad: Vad = Vad()
+    endpointing: Literal["smart_turn", "silence"] = "smart_turn"
+    unsure_wait_ms: int = Field(default=600, ge=0, le=10_000)
+    silence_ms: int = Field(default=600, ge=20, le=10_000)
+    interruptions: bool = True
+    wake_phrases: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    idle_s: float = Field(default=120, ge=0, le=86_400)
+    max_call_s: float = Field(default=3600, ge=0, le=86_400)
+
+
+class Sorry(Part):
+    """What the caller hears when the engine of that kind fails."""
+
+    stt: str = "Sorry, I didn't catch that. Could you say it again?"
+    llm: str = "Sorry, something went wrong on my side. Could you say that again?"
+    tts: str = "Sorry, I lost my voice for a moment. Please go on."
+
+
+class ToolUse(Part):
+    """One tool that the agent may use, with options of its own."""
+
+    name: str = Field(min_length=1)
+    options: dict[str, Any] = {}
+
+
+class Engines(Part):
+    """Who hears, thinks and speaks for the agent."""
+
+    stt: Annotated[Wishes, BeforeValidator(_wishes)] = ANY
+    llm: Annotated[Wishes, BeforeValidator(_wishes)] = ANY
+    tts: Annotated[Wishes, BeforeValidator(_wishes)] = ANY
+
+    def wishes(self) -> Mapping[Kind, Wishes]:
+        return {"stt": self.stt, "llm": self.llm, "tts": self.tts}
+
+
+class Agent(Part):
+    """Who answers. A call keeps the one that it started with.
+
+    ``name`` is the file's name; ``voice`` "" is the engine's own; ``speech_speed`` is a factor;
+    ``time_zone`` "" is the machine's.
+    """
+
+    name: str
+    title: str = ""
+    description: str = ""
+    greeting: Annotated[Greeting, BeforeValidator(_text_form)] = Greeting(
+        text="Hello! How can I help you?"
+    )
+    instructions: str = HELPFUL
+    language: Annotated[str, BeforeValidator(_language_tag)] = "en"
+    engines: Engines = Engines()
+    voice: str = ""
+    speech_speed: float = Field(default=1.0, ge=0.25, le=4)
+    turn_taking: TurnTaking = TurnTaking()
+    tools: tuple[Annotated[ToolUse, BeforeValidator(_tool_form)], ...] = ()
+    sorry: Sorry = Sorry()
+    goodbye: str = "Thank you for calling. Goodbye."
+    time_zone: Annotated[str, BeforeValidator(_known_time_zone)] = ""
+
+    @field_validator("tools")
+    @classmethod
+    def _uses_each_tool_once(cls, tools: tuple[ToolUse, ...]) -> tuple[ToolUse, ...]:
+        names = [tool.name for tool in tools]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"names {', '.join(twice)} twice")
+        return tools
+
+    @property
+    def label(self) -> str:
+        """What people see: the title, or else the name."""
+        return self.title or self.name

@@ -1,0 +1,34 @@
+"""Which agents can be called, and with which voices."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from fastapi import APIRouter
+
+
+class AgentDirectory(Protocol):
+    """Who answers here, in the words of the page."""
+
+    async def describe_agents(self) -> list[dict[str, Any]]:
+        """For each agent: name, title, description, is_default, voice, voices (id, name,
+        language), engines (stt, llm, tts by name), is_language_model."""
+        ...
+
+
+def agents_router(directory: AgentDirectory) -> APIRouter:
+    """``GET /api/agents``."""
+    return _Agents(directory).router()
+
+
+class _Agents:
+    def __init__(self, directory: AgentDirectory) -> None:
+        self._directory = directory
+
+    def router(self) -> APIRouter:
+        router = APIRouter(tags=["agents"])
+        router.add_api_route("/api/agents", self.list, methods=["GET"])
+        return router
+
+    async def list(self) -> dict[str, list[dict[str, Any]]]:
+        return {"agents": await self._directory.describe_agents()}

@@ -1,0 +1,1 @@
+"""Where people look in: the call page and what it is made of."""

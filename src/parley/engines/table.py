@@ -1,0 +1,61 @@
+"""The table that start-up and ``parley engines`` print: who does what, where, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from parley.engines.found import Spec
+from parley.engines.spec import EngineOptions
+
+NOT_A_MODEL = "scripted dialogue, not a language model"
+HERE = "this machine"
+
+_HEADINGS = ("kind", "engine", "model", "where", "why")
+_ADDRESS_OPTIONS = ("base_url", "ws_url", "url")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRow:
+    """One engine in use, in words."""
+
+    kind: str
+    engine: str
+    model: str
+    where: str
+    why: str
+
+
+def engine_row(spec: Spec, options: EngineOptions, why: str) -> EngineRow:
+    return EngineRow(spec.kind, spec.name, _model(spec, options), _where(spec, options), why)
+
+
+def format_table(rows: Sequence[EngineRow]) -> str:
+    """Columns for a terminal, a row per engine."""
+    lines = [_HEADINGS, *(astuple(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def _model(spec: Spec, options: EngineOptions) -> str:
+    if spec.kind == "llm" and not spec.is_language_model:
+        return NOT_A_MODEL
+    return str(_first(options, ("model",)) or _first(options, ("voice",)) or spec.summary)
+
+
+def _where(spec: Spec, options: EngineOptions) -> str:
+    address = _first(options, _ADDRESS_OPTIONS)
+    if address:
+        parts = urlsplit(str(address))
+        # A user and password in the address are nobody's business.
+        return parts.netloc.rpartition("@")[2] or str(address)
+    return HERE if spec.is_offline else "its provider"
+
+
+def _first(options: EngineOptions, names: Sequence[str]) -> Any:
+    return next((value for name in names if (value := getattr(options, name, None))), None)

@@ -1,0 +1,17 @@
+"""Every setting; nobody else reads the environment."""
+
+from parley.settings.describe import SettingFact, setting_facts
+from parley.settings.load import engine_values, load_settings
+from parley.settings.model import Settings
+from parley.settings.values import IceServer, is_loopback, usable_cores
+
+__all__ = [
+    "IceServer",
+    "SettingFact",
+    "Settings",
+    "engine_values",
+    "is_loopback",
+    "load_settings",
+    "setting_facts",
+    "usable_cores",
+]

@@ -1,0 +1,165 @@
+"""The settings that choose engines and are handed to them."""
+
+from __future__ import annotations
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings
+
+from parley.settings.field import setting
+from parley.settings.values import AnyUrl, EngineNames, Folder, HttpUrl, SocketUrl
+
+_ENGINES = "auto, an engine's name, or several names with commas (the first that answers is taken)"
+_HTTP = "a URL that starts with http:// or https://"
+_SOCKET = "a URL that starts with ws:// or wss://"
+_ANY_URL = "a URL that starts with http://, https://, ws:// or wss://"
+
+
+class EngineSettings(BaseSettings):
+    """Who hears, thinks and speaks, where they answer and with which models."""
+
+    stt: EngineNames = setting(
+        "PARLEY_STT",
+        ("auto",),
+        "The engine that hears.",
+        "engines",
+        allowed=_ENGINES,
+    )
+    llm: EngineNames = setting(
+        "PARLEY_LLM",
+        ("auto",),
+        "The engine that thinks.",
+        "engines",
+        allowed=_ENGINES,
+    )
+    tts: EngineNames = setting(
+        "PARLEY_TTS",
+        ("auto",),
+        "The engine that speaks.",
+        "engines",
+        allowed=_ENGINES,
+    )
+    stt_workers: int | None = setting(
+        "PARLEY_STT_WORKERS",
+        None,
+        "How many processes recognise speech.",
+        "engines",
+        shown="the engine's own",
+        engines=("builtin",),
+        ge=1,
+        le=64,
+    )
+    script: Folder | None = setting(
+        "PARLEY_SCRIPT",
+        None,
+        "The YAML script of the scripted dialogue engine.",
+        "engines",
+        shown="the one that ships",
+        engines=("scripted",),
+    )
+    speaches_base_url: HttpUrl | None = setting(
+        "SPEACHES_BASE_URL",
+        None,
+        "Where Speaches answers.",
+        "engines",
+        allowed=_HTTP,
+        engines=("speaches",),
+    )
+    ollama_base_url: HttpUrl | None = setting(
+        "OLLAMA_BASE_URL",
+        None,
+        "Where Ollama answers.",
+        "engines",
+        allowed=_HTTP,
+        engines=("ollama",),
+    )
+    vosk_ws_url: SocketUrl | None = setting(
+        "VOSK_WS_URL",
+        None,
+        "Where the Vosk server answers.",
+        "engines",
+        allowed=_SOCKET,
+        engines=("vosk",),
+    )
+    piper_ws_url: AnyUrl | None = setting(
+        "PIPER_WS_URL",
+        None,
+        "Where the Piper server answers.",
+        "engines",
+        allowed=_ANY_URL,
+        engines=("piper",),
+    )
+    llama_url: AnyUrl | None = setting(
+        "LLAMA_URL",
+        None,
+        "Where llama.cpp's server answers.",
+        "engines",
+        allowed=_ANY_URL,
+        engines=("llama_cpp",),
+    )
+    deepgram_api_key: SecretStr | None = setting(
+        "DEEPGRAM_API_KEY",
+        None,
+        "The key for Deepgram.",
+        "engines",
+        engines=("deepgram",),
+    )
+    openai_api_key: SecretStr | None = setting(
+        "OPENAI_API_KEY",
+        None,
+        "The key for OpenAI.",
+        "engines",
+        engines=("openai",),
+    )
+
+    stt_model: str | None = setting(
+        "STT_MODEL",
+        None,
+        "The model that hears.",
+        "models",
+        engines=("speaches", "deepgram", "openai"),
+    )
+    llm_model: str | None = setting(
+        "LLM_MODEL",
+        None,
+        "The model that thinks.",
+        "models",
+        engines=("openai",),
+    )
+    tts_model: str | None = setting(
+        "TTS_MODEL",
+        None,
+        "The model that speaks.",
+        "models",
+        engines=("speaches", "deepgram", "openai"),
+    )
+    tts_voice: str | None = setting(
+        "TTS_VOICE",
+        None,
+        "The voice of agents that name none.",
+        "models",
+        engines=("builtin", "speaches", "openai"),
+    )
+    ollama_model: str | None = setting(
+        "OLLAMA_MODEL",
+        None,
+        "Ollama's model.",
+        "models",
+        engines=("ollama",),
+    )
+    llm_max_tokens: int | None = setting(
+        "LLM_MAX_TOKENS",
+        None,
+        "The longest reply of a language model, in tokens.",
+        "models",
+        engines=("openai", "ollama", "llama_cpp"),
+        ge=1,
+    )
+    llm_temperature: float | None = setting(
+        "LLM_TEMPERATURE",
+        None,
+        "How freely a language model chooses its words.",
+        "models",
+        engines=("openai", "ollama", "llama_cpp"),
+        ge=0,
+        le=2,
+    )

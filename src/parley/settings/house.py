@@ -1,0 +1,186 @@
+"""The settings of the house itself: server, calls, agents, logs."""
+
+from __future__ import annotations
+
+from pydantic_settings import BaseSettings
+
+from parley.settings.field import setting
+from parley.settings.values import (
+    Folder,
+    Format,
+    IceServers,
+    Language,
+    Level,
+    Listeners,
+    Name,
+    data_folder,
+    usable_cores,
+)
+
+CALLS_PER_CORE = 8
+
+_LANGUAGE = "a language tag such as en, en-GB or de, or auto"
+_ICE = (
+    "stun: and turn: URLs with commas between, or a JSON list of "
+    '{"urls": …, "username": …, "credential": …}'
+)
+
+
+def _default_max_calls() -> int:
+    return CALLS_PER_CORE * usable_cores()
+
+
+class HouseSettings(BaseSettings):
+    """What the house needs to open its doors."""
+
+    server_host: str = setting(
+        "SERVER_HOST",
+        "127.0.0.1",
+        "The address that the web server listens on.",
+        "server",
+        allowed="an address or a host name",
+    )
+    server_port: int = setting(
+        "SERVER_PORT",
+        7860,
+        "The port that the web server listens on; 0 takes any free one.",
+        "server",
+        ge=0,
+        le=65535,
+    )
+    allow_anonymous: Listeners = setting(
+        "PARLEY_ALLOW_ANONYMOUS",
+        (),
+        "Listeners that may be reached from other machines without a key.",
+        "server",
+        allowed="web, rustpbx, sip, or several with commas",
+        shown="none",
+    )
+    data_dir: Folder = setting(
+        "PARLEY_DATA_DIR",
+        data_folder,
+        "Where Parley keeps what it must keep.",
+        "server",
+        shown="`$XDG_DATA_HOME/parley`, else `~/.local/share/parley`",
+    )
+    config: Folder | None = setting(
+        "PARLEY_CONFIG",
+        None,
+        "A TOML file with settings.",
+        "server",
+        shown="none",
+    )
+
+    max_calls: int = setting(
+        "PARLEY_MAX_CALLS",
+        _default_max_calls,
+        "How many calls may be live at once.",
+        "calls",
+        shown=f"{CALLS_PER_CORE} per core",
+        ge=1,
+    )
+    connect_timeout_s: float = setting(
+        "PARLEY_CONNECT_TIMEOUT_S",
+        15.0,
+        "How long a new call may take until sound can flow.",
+        "calls",
+        gt=0,
+        le=600,
+    )
+    reconnect_grace_s: float = setting(
+        "PARLEY_RECONNECT_GRACE_S",
+        15.0,
+        "How long a call waits for a caller whose network was lost.",
+        "calls",
+        ge=0,
+        le=600,
+    )
+    drain_s: float = setting(
+        "PARLEY_DRAIN_S",
+        30.0,
+        "How long live calls may go on once the server is told to stop.",
+        "calls",
+        ge=0,
+        le=86_400,
+    )
+    ice_servers: IceServers = setting(
+        "PARLEY_ICE_SERVERS",
+        (),
+        "STUN and TURN servers for the server and the browser. An unreachable STUN server delays "
+        "every answer by 5 s.",
+        "calls",
+        allowed=_ICE,
+        shown="none",
+        hides_value=True,
+    )
+    opus: bool = setting(
+        "PARLEY_OPUS",
+        True,
+        "Decode browser audio with our own Opus path, which conceals lost packets; off takes "
+        "aiortc's.",
+        "calls",
+    )
+
+    agent: Name = setting(
+        "PARLEY_AGENT",
+        "receptionist",
+        "The agent that answers when a call names none.",
+        "agents",
+        allowed="the name of an agent",
+    )
+    agents_dir: Folder | None = setting(
+        "PARLEY_AGENTS_DIR",
+        None,
+        "The folder with your agents.",
+        "agents",
+        shown="`agents` in `PARLEY_DATA_DIR`",
+    )
+    system_instruction: str = setting(
+        "SYSTEM_INSTRUCTION",
+        "",
+        "Replaces the instructions of the default agent, and only its.",
+        "agents",
+        shown="the agent's own",
+    )
+    stt_language: Language = setting(
+        "STT_LANGUAGE",
+        "en",
+        "The language of agents that name none.",
+        "agents",
+        allowed=_LANGUAGE,
+    )
+
+    log_level: Level = setting("LOG_LEVEL", "INFO", "The least level that is logged.", "logs")
+    log_format: Format = setting(
+        "PARLEY_LOG_FORMAT",
+        "console",
+        "How log lines look.",
+        "logs",
+    )
+
+    rtp_port: int | None = setting(
+        "RTP_PORT",
+        None,
+        "The first port for telephone audio.",
+        "later",
+        planned="telephone calls",
+        ge=1,
+        le=65535,
+    )
+    pipecat_server_host: str | None = setting(
+        "PIPECAT_SERVER_HOST",
+        None,
+        "The address of the RustPBX listener.",
+        "later",
+        planned="the RustPBX listener",
+        allowed="an address or a host name",
+    )
+    pipecat_server_port: int | None = setting(
+        "PIPECAT_SERVER_PORT",
+        None,
+        "The port of the RustPBX listener.",
+        "later",
+        planned="the RustPBX listener",
+        ge=1,
+        le=65535,
+    )

@@ -1,0 +1,68 @@
+"""Every setting there is, in one frozen model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from parley.core.errors import BadSettings
+from parley.settings.engines import EngineSettings
+from parley.settings.file import FileSource
+from parley.settings.house import HouseSettings
+from parley.settings.values import is_loopback
+
+
+class Settings(HouseSettings, EngineSettings):
+    """Every setting, read once at start-up by ``load_settings`` and then handed on.
+
+    A field's name is its environment name in lower case without ``PARLEY_``; the flag and the
+    key in the settings file are made from it.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="ignore",
+        case_sensitive=True,
+        env_ignore_empty=True,
+        populate_by_name=True,
+        env_file_encoding="utf-8",
+        hide_input_in_errors=True,
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, dotenv_settings, FileSource(settings_cls)
+
+    @property
+    def agents_folder(self) -> Path:
+        """The folder with the user's own agents; it need not exist."""
+        return self.agents_dir or self.data_dir / "agents"
+
+    def explicit(self) -> dict[str, Any]:
+        """What was set rather than left to its default, by environment name; secrets in clear."""
+        found: dict[str, Any] = {}
+        for field in sorted(self.model_fields_set):
+            value = getattr(self, field)
+            plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+            found[str(type(self).model_fields[field].validation_alias)] = plain
+        return found
+
+    def require_safe_listener(self) -> None:
+        """Refuse to be reachable from other machines by accident."""
+        if is_loopback(self.server_host) or "web" in self.allow_anonymous:
+            return
+        raise BadSettings(
+            f"SERVER_HOST={self.server_host} would let anyone who can reach this machine talk to "
+            "your agents.",
+            hint="Keep 127.0.0.1, or set PARLEY_ALLOW_ANONYMOUS=web if that is what you want.",
+        )

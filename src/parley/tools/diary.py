@@ -1,0 +1,194 @@
+"""An appointment book in memory: opening hours, slots, bookings. It forgets when the process ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+
+from parley.core.errors import ToolFailed
+from parley.core.spoken import WEEKDAYS, spoken_date, spoken_list, spoken_time
+
+_OFFERED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningHours:
+    """When appointments can be. ``days`` are weekdays, Monday is 0; ``slot_minutes`` is how long
+    one lasts."""
+
+    opens: time = time(9)
+    closes: time = time(17)
+    days: tuple[int, ...] = (0, 1, 2, 3, 4)
+    slot_minutes: int = 30
+
+    def starts(self, day: date) -> Iterator[time]:
+        """The times at which an appointment can begin on that day."""
+        if day.weekday() not in self.days:
+            return
+        step = timedelta(minutes=self.slot_minutes)
+        at = datetime.combine(day, self.opens)
+        end = datetime.combine(day, self.closes)
+        while at + step <= end:
+            yield at.time()
+            at += step
+
+    def in_words(self) -> str:
+        """``Monday to Friday, from nine o'clock to five o'clock``."""
+        days = sorted(self.days)
+        if days == list(range(days[0], days[-1] + 1)) and len(days) > 2:
+            when = f"{WEEKDAYS[days[0]]} to {WEEKDAYS[days[-1]]}"
+        else:
+            when = spoken_list([WEEKDAYS[day] for day in days])
+        return f"{when}, from {spoken_time(self.opens)} to {spoken_time(self.closes)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Appointment:
+    name: str
+    day: date
+    at: time
+
+    def in_words(self) -> str:
+        return f"{spoken_date(self.day)} at {spoken_time(self.at)}"
+
+
+class Diary:
+    """The bookings. Every method is done in one go, so that calls can't get between.
+
+    ``now()`` is the time at the practice; nothing can be booked before it. All failures are
+    ``ToolFailed`` with a sentence that can be said to the caller.
+    """
+
+    def __init__(self, hours: OpeningHours, now: Callable[[], datetime]) -> None:
+        self.hours = hours
+        self._now = now
+        self._booked: dict[tuple[date, time], Appointment] = {}
+
+    def free_times(self, day: date) -> list[time]:
+        """The free times of a day, earliest first; none on a day that is closed."""
+        now = self._now().replace(tzinfo=None)
+        return [
+            at
+            for at in self.hours.starts(day)
+            if (day, at) not in self._booked and datetime.combine(day, at) > now
+        ]
+
+    def next_open_day(self, after: date) -> date:
+        """The first day after this one on which something is free."""
+        day = after
+        for _ in range(366):
+            day = _later(day, 1)
+            if self.free_times(day):
+                return day
+        raise ToolFailed("Nothing is free within a year.")
+
+    def check_open(self, day: date) -> None:
+        """Fail if nothing can be booked on that day at all."""
+        if day < self._now().date():
+            raise ToolFailed(f"{spoken_date(day)} is in the past.")
+        if not any(self.hours.starts(day)):
+            raise ToolFailed(
+                f"We are closed on {WEEKDAYS[day.weekday()]}. "
+                f"We are open {self.hours.in_words()}."
+            )
+
+    def book(self, name: str, day: date, at: time) -> Appointment:
+        """Book a time; booking one's own appointment again changes nothing."""
+        wanted = Appointment(name, day, at)
+        own = self._booked.get((day, at))
+        if own is not None and _same_person(own.name, name):
+            return own
+        self._check_free(day, at)
+        self._booked[day, at] = wanted
+        return wanted
+
+    def move(self, name: str, day: date | None, new_day: date, new_time: time) -> Appointment:
+        """Move an appointment; the old one stays if the new time can't be had."""
+        old = self._the_one(name, day)
+        moved = replace(old, day=new_day, at=new_time)
+        if moved == old:
+            return old
+        self._check_free(new_day, new_time)
+        del self._booked[old.day, old.at]
+        self._booked[new_day, new_time] = moved
+        return moved
+
+    def cancel(self, name: str, day: date | None) -> Appointment:
+        old = self._the_one(name, day)
+        del self._booked[old.day, old.at]
+        return old
+
+    def appointments(self, name: str) -> list[Appointment]:
+        """Somebody's appointments that are still to come, the next one first."""
+        now = self._now().replace(tzinfo=None)
+        found = [
+            each
+            for each in self._booked.values()
+            if _same_person(each.name, name) and datetime.combine(each.day, each.at) > now
+        ]
+        return sorted(found, key=_when)
+
+    def _the_one(self, name: str, day: date | None) -> Appointment:
+        own = self.appointments(name)
+        if not own:
+            raise ToolFailed(f"There is no appointment for {name}.")
+        fitting = [each for each in own if day in (None, each.day)]
+        if len(fitting) == 1:
+            return fitting[0]
+        listed = _in_words(own)
+        if not fitting and day is not None:
+            raise ToolFailed(
+                f"{name} has no appointment on {spoken_date(day)}, but {listed}."
+            )
+        raise ToolFailed(f"{name} has {len(fitting)} appointments: {listed}. Which one is meant?")
+
+    def _check_free(self, day: date, at: time) -> None:
+        self.check_open(day)
+        free = self.free_times(day)
+        if at in free:
+            return
+        when = f"{spoken_date(day)} at {spoken_time(at)}"
+        if (day, at) in self._booked:
+            raise ToolFailed(f"{when} is already taken. {self._offer(day, at, free)}")
+        if datetime.combine(day, at) <= self._now().replace(tzinfo=None):
+            raise ToolFailed(f"{when} has already passed. {self._offer(day, at, free)}")
+        if self.hours.opens <= at < self.hours.closes:
+            raise ToolFailed(
+                f"Appointments begin every {self.hours.slot_minutes} minutes. "
+                f"{self._offer(day, at, free)}"
+            )
+        raise ToolFailed(f"We are open {self.hours.in_words()}. {self._offer(day, at, free)}")
+
+    def _offer(self, day: date, at: time, free: Sequence[time]) -> str:
+        """The free times nearest to the one that can't be had."""
+        if not free:
+            other = self.next_open_day(day)
+            first = spoken_time(self.free_times(other)[0])
+            return f"That day is full; the next free time is {spoken_date(other)} at {first}."
+        nearest = sorted(free, key=lambda each: abs(_minutes(each) - _minutes(at)))[:_OFFERED]
+        times = spoken_list([spoken_time(each) for each in sorted(nearest)])
+        return f"The nearest free {'time is' if len(nearest) == 1 else 'times are'} {times}."
+
+
+def _in_words(appointments: Sequence[Appointment]) -> str:
+    return spoken_list([each.in_words() for each in appointments])
+
+
+def _same_person(one: str, other: str) -> bool:
+    return one.casefold().split() == other.casefold().split()
+
+
+def _when(appointment: Appointment) -> tuple[date, time]:
+    return appointment.day, appointment.at
+
+
+def _minutes(at: time) -> int:
+    return at.hour * 60 + at.minute
+
+
+def _later(day: date, days: int) -> date:
+    try:
+        return day + timedelta(days=days)
+    except OverflowError as error:
+        raise ToolFailed("That day is too far away.") from error

@@ -1,0 +1,56 @@
+"""Everything that reaches into aiortc's private parts, in one place.
+
+aiortc has no public way to any of this. Written against ``TESTED_AIORTC``; the one substitution
+that changes its behaviour is made only with that version, the rest reads.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import aiortc
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpTransceiver
+
+TESTED_AIORTC = "1.16.0"
+
+_JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
+
+
+def can_replace_jitter_buffer(receiver: RTCRtpReceiver) -> bool:
+    """Whether aiortc is the one that ``replace_jitter_buffer`` was written against."""
+    return aiortc.__version__ == TESTED_AIORTC and hasattr(receiver, _JITTER_BUFFER)
+
+
+def replace_jitter_buffer(receiver: RTCRtpReceiver, substitute: Any) -> None:
+    """Let ``substitute.add(packet)`` have this receiver's packets; what it returns is decoded
+    by aiortc, so it returns ``(False, None)``."""
+    setattr(receiver, _JITTER_BUFFER, substitute)
+
+
+def accept_only_opus(transceiver: RTCRtpTransceiver) -> None:
+    """Drop the other codecs from the answer: of several, aiortc sends the browser's first,
+    whatever we encode."""
+    inside = cast(Any, transceiver)
+    inside._codecs = [codec for codec in inside._codecs if codec.name.lower() == "opus"]
+
+
+def first_mid(pc: RTCPeerConnection) -> str | None:
+    """The section that has a transport of its own; those bundled with it share that."""
+    parts: list[Any] = [*pc.getTransceivers()]
+    if pc.sctp is not None:
+        parts.append(pc.sctp)
+    return next((str(part.mid) for part in parts if not part._bundled), None)
+
+
+def packets_received(transceiver: RTCRtpTransceiver) -> int:
+    """All that came over the transceiver's transport but ICE's own checks: RTP, RTCP, DTLS."""
+    stats = cast(dict[str, Any], cast(Any, transceiver.receiver.transport)._get_stats())
+    return sum(getattr(entry, "packetsReceived", 0) for entry in stats.values())
+
+
+def has_unacknowledged_messages(pc: RTCPeerConnection) -> bool:
+    """Whether data channel messages wait to be sent, or to be confirmed by the far side."""
+    sctp = cast(Any, pc.sctp)
+    if sctp is None:
+        return False
+    return bool(sctp._data_channel_queue or sctp._outbound_queue or sctp._sent_queue)

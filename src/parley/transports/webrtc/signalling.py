@@ -1,0 +1,218 @@
+"""The HTTP side of a browser's call: offer and answer, trickled candidates, ICE servers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from pipecat.transports.smallwebrtc.request_handler import (
+    IceCandidate,
+    SmallWebRTCPatchRequest,
+    SmallWebRTCRequest,
+)
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+
+from parley.core.call import CallInfo
+from parley.core.errors import BadOffer, NotFound
+from parley.session.media import CallMedia
+from parley.settings import Settings
+from parley.transports.webrtc.options import WebRtcOptions
+from parley.transports.webrtc.peers import Peer, Peers
+from parley.transports.webrtc.sdp import MAX_CANDIDATES, MAX_SDP_BYTES, read_candidate, ufrag_of
+
+BodyT = TypeVar("BodyT", bound=BaseModel)
+
+COOKIE = "parley_peer"
+MAX_BODY_BYTES = 2 * MAX_SDP_BYTES
+
+
+class Host(Protocol):
+    """What the signalling needs of the session: ``SessionHost`` is one."""
+
+    def admit(self, call: CallInfo) -> Any:
+        """Take a place, or raise ``Refused`` or ``NotFound``."""
+        ...
+
+    def start(self, place: Any, media: CallMedia) -> Any: ...
+
+
+class CallWish(BaseModel):
+    """``request_data`` of an offer: whom to call. Other keys are the page's own business."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    agent: str = Field(default="", max_length=100)
+    voice: str = Field(default="", max_length=100)
+
+
+class OfferBody(BaseModel):
+    """What ``POST /api/offer`` takes; unknown keys are ignored, as clients differ in them."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    sdp: str
+    type: str
+    pc_id: str | None = None
+    restart_pc: bool | None = None
+    request_data: CallWish | None = Field(
+        default=None, validation_alias=AliasChoices("request_data", "requestData")
+    )
+
+
+class CandidateBody(BaseModel):
+    """A candidate, in Pipecat's spelling or the browser's."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    candidate: str = Field(max_length=1000)
+    sdp_mid: str | None = Field(default=None, validation_alias=AliasChoices("sdp_mid", "sdpMid"))
+    sdp_mline_index: int | None = Field(
+        default=None, validation_alias=AliasChoices("sdp_mline_index", "sdpMLineIndex")
+    )
+    ufrag: str | None = Field(
+        default=None, validation_alias=AliasChoices("username_fragment", "usernameFragment")
+    )
+
+
+class PatchBody(BaseModel):
+    """What ``PATCH`` takes: Pipecat's ``{pc_id, candidates}``, or one bare ``{candidate}``."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    pc_id: str | None = None
+    candidates: list[CandidateBody] = Field(
+        default_factory=list[CandidateBody], max_length=MAX_CANDIDATES
+    )
+    candidate: CandidateBody | None = None
+
+    def all(self) -> Sequence[CandidateBody]:
+        return [*self.candidates, *([self.candidate] if self.candidate else [])]
+
+
+def webrtc_router(host: Host, settings: Settings) -> APIRouter:
+    """The browser's way in, as the settings want it."""
+    return signalling_router(host, Peers(WebRtcOptions.from_settings(settings)))
+
+
+def signalling_router(host: Host, peers: Peers) -> APIRouter:
+    """The routes. Errors are raised; the app gives them their form."""
+    router = APIRouter(tags=["webrtc"])
+    routes = _Signalling(peers, host)
+    router.add_api_route("/api/offer", routes.offer, methods=["POST"])
+    router.add_api_route("/api/offer", routes.patch, methods=["PATCH"])
+    router.add_api_route("/api/patch", routes.patch, methods=["PATCH"])
+    router.add_api_route("/api/ice-servers", routes.ice_servers, methods=["GET"])
+    return router
+
+
+class _Signalling:
+    def __init__(self, peers: Peers, host: Host) -> None:
+        self._peers = peers
+        self._host = host
+
+    async def offer(self, request: Request) -> Response:
+        """Answer an offer and start a call, or carry one on (``pc_id``)."""
+        body = await _read(request, OfferBody)
+        if body.type != "offer":
+            raise BadOffer(f"The type is {body.type!r}.", hint='It must be "offer".', param="type")
+        peer = self._peers.find(pc_id=body.pc_id) if body.pc_id else None
+        wish = body.request_data or CallWish()
+        caller = request.client.host if request.client else ""
+        call = CallInfo(agent=wish.agent, voice=wish.voice, transport="webrtc", caller=caller)
+        asked = SmallWebRTCRequest(body.sdp, body.type, body.pc_id, body.restart_pc)
+        if peer is None:
+            answer = await self._new_call(asked, call)
+        else:
+            answer = await self._peers.handle_web_request(asked, _nobody_new)
+        peer = self._peers.find(pc_id=answer["pc_id"])
+        if peer is None:
+            raise NotFound("The call ended before it was answered.", hint="Start a new one.")
+        response = JSONResponse({**answer, "session_id": peer.media.call_id})
+        response.set_cookie(
+            COOKIE,
+            peer.cookie,
+            path="/api",
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
+        return response
+
+    async def _new_call(self, asked: SmallWebRTCRequest, call: CallInfo) -> dict[str, str]:
+        place = self._host.admit(call)
+        start = partial(self._start, place)
+        try:
+            return await self._peers.handle_web_request(asked, start, call.id)
+        except BaseException:
+            place.release()
+            raise
+
+    async def _start(self, place: Any, peer: Peer) -> None:
+        self._host.start(place, peer.media)
+
+    async def patch(self, request: Request) -> Response:
+        """Take candidates that the browser found after its offer."""
+        body = await _read(request, PatchBody)
+        found = body.all()
+        if not found and not body.pc_id:
+            raise BadOffer(
+                "There is no candidate in the body.",
+                hint="Send {pc_id, candidates: […]} or {candidate: {…}}.",
+            )
+        for each in found:
+            read_candidate(each.candidate, each.sdp_mid, each.sdp_mline_index)
+        first = found[0] if found else None
+        peer = self._peers.find(
+            pc_id=body.pc_id or "",
+            ufrag=(first.ufrag or ufrag_of(first.candidate)) if first else "",
+            cookie=request.cookies.get(COOKIE, ""),
+        )
+        connection = peer.media.connection if peer else None
+        if connection is None:
+            raise NotFound("No live call has this connection.", hint="Send a new offer.")
+        candidates = [
+            # Pipecat's class says that the section's name and number are never absent.
+            IceCandidate(
+                each.candidate.strip().removeprefix("candidate:"),
+                each.sdp_mid or "",
+                each.sdp_mline_index or 0,
+            )
+            for each in found
+        ]
+        await self._peers.handle_patch_request(
+            SmallWebRTCPatchRequest(connection.pc_id, candidates)
+        )
+        return JSONResponse({"status": "success"})
+
+    async def ice_servers(self) -> Response:
+        """The STUN and TURN servers that the page is to use."""
+        servers = [server.to_dict() for server in self._peers.options.ice_servers]
+        return JSONResponse({"iceServers": servers})
+
+
+async def _nobody_new(_: Any) -> None:
+    """For an offer of a caller who is here already."""
+
+
+async def _read(request: Request, form: type[BodyT]) -> BodyT:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_BODY_BYTES:
+            raise BadOffer(f"The body is longer than {MAX_BODY_BYTES} bytes.")
+    try:
+        return form.model_validate(json.loads(body))
+    except ValidationError as error:
+        raise _as_bad_offer(error) from error
+    except (ValueError, RecursionError) as error:
+        raise BadOffer("The body isn't JSON.", hint="Send a JSON object.") from error
+
+
+def _as_bad_offer(error: ValidationError) -> BadOffer:
+    first = error.errors(include_url=False)[0]
+    field = ".".join(map(str, first["loc"]))
+    return BadOffer(f"{field or 'The body'}: {first['msg']}.", param=field or None)

@@ -1,0 +1,1 @@
+"""The way in for a newcomer's machine: what scripts/ does before anything is installed."""
