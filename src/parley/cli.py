@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from parley import __version__
 from parley.agents.catalog import AgentCatalog, agent_files
@@ -52,11 +52,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+def short_flags() -> dict[str, str]:
+    """The flags that have a short form, by that form."""
+    return {_SHORT_FLAGS[f.field]: f.flag for f in setting_facts() if f.field in _SHORT_FLAGS}
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser; every setting that is no secret is a flag of every verb."""
     parser = argparse.ArgumentParser(prog="parley", description="A self-hosted voice-agent server.")
     parser.add_argument("--version", action="version", version=f"parley {__version__}")
-    groups: dict[tuple[str, ...], argparse._SubParsersAction[argparse.ArgumentParser]] = {}
+    groups: dict[tuple[str, ...], Any] = {}
     groups[()] = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for verb in VERBS:
         family = verb.words[:-1]

@@ -72,8 +72,9 @@ turn_taking:
   max_call_s: 60
 tools:
   - clock
-  - tool: calendar
-    slot_minutes: 20
+  - calendar:
+      slot_minutes: 20
+  - telephone:
 sorry: {llm: Entschuldigung.}
 goodbye: ""
 time_zone: Europe/Berlin
@@ -89,6 +90,7 @@ time_zone: Europe/Berlin
     assert [(tool.name, tool.options) for tool in agent.tools] == [
         ("clock", {}),
         ("calendar", {"slot_minutes": 20}),
+        ("telephone", {}),
     ]
     assert agent.sorry.llm == "Entschuldigung."
     assert agent.sorry.stt
@@ -120,8 +122,8 @@ def test_a_greeting_can_be_a_text_or_nothing(tmp_path: Path) -> None:
             "ada.yaml:1: turn_taking.idle_s: must be greater than or equal to 0, not -1.",
         ),
         ("title: [a, b]\n", "ada.yaml:1: title: must be a valid string, not a list like this."),
-        ("title: a\ntools: [clock, clock]\n", "ada.yaml:2: tools: names clock twice, "),
-        ("tools:\n  - clock\n  - {calendar: 1}\n", "ada.yaml:3: tools.1: a mapping needs tool:"),
+        ("tools:\n  - clock\n  - {a: 1, b: 2}\n", "ada.yaml:3: tools.1: takes a name, or one"),
+        ("tools:\n  - a: 7\n", "ada.yaml:2: tools.0.options: must be a valid dictionary, not 7."),
         ("engines:\n  stt: []\n", "ada.yaml:2: engines.stt: a list of engines needs at least one"),
         ("engines:\n  tts: {voice: x}\n", "ada.yaml:2: engines.tts: a mapping needs engine:"),
         ("engines:\n  sst: auto\n", "ada.yaml:2: sst in engines is not known. Did you mean stt?"),

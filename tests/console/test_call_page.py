@@ -219,12 +219,13 @@ def test_silence_on_the_line_brings_a_new_connection_to_the_same_session(
 ) -> None:
     call(page)
     server.tell(say=[GREETING])
-    # The page starts watching the line once it has seen a first packet or looked in vain.
+    page.evaluate("() => { window.states = []; parley.client.on('state', s => states.push(s)) }")
+
     server.tell(freeze=True)
 
-    in_state(page, "reconnecting")
+    server.wait_for(lambda r: len(r["offers"]) == 2)
     in_state(page, "live")
-
+    assert page.evaluate("() => states") == ["reconnecting", "live"]
     report = server.wait_for(lambda r: r["closed"] == ["pc_1"])
     assert [o.get("restart_pc") for o in report["offers"]] == [None, True]
     assert report["offers"][1]["pc_id"] == "pc_1"
@@ -265,7 +266,6 @@ def test_a_connection_that_stays_lost_says_so_and_can_be_retried(
 
     server.tell(freeze=True, refusals={"POST /api/offer": BUSY})
 
-    in_state(page, "reconnecting")
     in_state(page, "failed", within_ms=30_000)
     expect(page.get_by_test_id("error")).to_contain_text("The connection was lost")
     server.tell(refusals={})

@@ -79,7 +79,7 @@ class FakeIndex(ThreadingHTTPServer):
         self.stated_sha256: str | None = None
 
     def url(self, user: str = "") -> str:
-        return f"http://{user}127.0.0.1:{self.server_port}/root/simple"
+        return f"http://{user}127.0.0.1:{self.server_port}/index/simple"
 
 
 class _IndexPages(BaseHTTPRequestHandler):
@@ -90,11 +90,13 @@ class _IndexPages(BaseHTTPRequestHandler):
             self.headers.get("Authorization") != self.server.authorization
         ):
             self.send_error(401)
-        elif self.path == "/root/simple/uv/":
+        elif self.path == "/index/simple/uv/":
             page = self._json_page() if self.server.as_json else self._html_page()
             self._answer(*page)
-        elif self.path.startswith("/root/files/"):
-            self._answer("binary/octet-stream", self.server.files[self.path[12:]])
+        elif self.path.startswith("/index/files/"):
+            self._answer(
+                "binary/octet-stream", self.server.files[self.path.removeprefix("/index/files/")]
+            )
         else:
             self.send_error(404)
 
@@ -112,7 +114,7 @@ class _IndexPages(BaseHTTPRequestHandler):
 
     def _html_page(self) -> tuple[str, bytes]:
         links = [
-            f'<a href="/root/files/{name}#sha256={self._sha256(content)}">{name}</a><br>'
+            f'<a href="/index/files/{name}#sha256={self._sha256(content)}">{name}</a><br>'
             for name, content in self.server.files.items()
         ]
         return "text/html", f"<!DOCTYPE html><body>{''.join(links)}</body>".encode()

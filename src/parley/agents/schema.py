@@ -13,7 +13,6 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationInfo,
-    field_validator,
     model_validator,
 )
 
@@ -59,15 +58,13 @@ def _wishes(value: object, info: ValidationInfo) -> Wishes:
 
 
 def _tool_form(value: object) -> object:
-    """``clock`` → ``{name: clock}``; ``{tool: calendar, opens: …}`` → name and options."""
+    """``clock`` → ``{name: clock}``; ``{calendar: {opens: …}}`` → name and options."""
     if isinstance(value, str):
         return {"name": value}
-    if not isinstance(value, dict):
-        return value
-    given = {str(key): item for key, item in cast(dict[object, Any], value).items()}
-    if "tool" not in given:
-        raise ValueError("a mapping needs tool: with a name, beside the tool's options")
-    return {"name": given.pop("tool"), "options": given}
+    if not isinstance(value, dict) or len(cast(dict[object, object], value)) != 1:
+        raise ValueError("takes a name, or one name with its options below it")
+    ((name, options),) = cast(dict[object, object], value).items()
+    return {"name": name, "options": {} if options is None else options}
 
 
 class Greeting(Part):
@@ -159,15 +156,6 @@ class Agent(Part):
     sorry: Sorry = Sorry()
     goodbye: str = "Thank you for calling. Goodbye."
     time_zone: Annotated[str, BeforeValidator(_known_time_zone)] = ""
-
-    @field_validator("tools")
-    @classmethod
-    def _uses_each_tool_once(cls, tools: tuple[ToolUse, ...]) -> tuple[ToolUse, ...]:
-        names = [tool.name for tool in tools]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"names {', '.join(twice)} twice")
-        return tools
 
     @property
     def label(self) -> str:

@@ -61,7 +61,8 @@ def console_router(built: Path = BUILT) -> APIRouter:
 class _Pages:
     def __init__(self, built: Path) -> None:
         self._built = built
-        self._files = StaticFiles(directory=built, check_dir=False)
+        self._top = StaticFiles(directory=built, check_dir=False)
+        self._assets = StaticFiles(directory=built / "assets", check_dir=False)
 
     def router(self) -> APIRouter:
         router = APIRouter(include_in_schema=False)
@@ -74,23 +75,24 @@ class _Pages:
     async def page(self, request: Request) -> Response:
         if not (self._built / "index.html").is_file():
             return _finish(_not_built(), "no-store")
-        return await self._file("index.html", request, _ASK_AGAIN)
+        return await _file(self._top, "index.html", request, _ASK_AGAIN)
 
     async def asset(self, name: str, request: Request) -> Response:
-        return await self._file(f"assets/{name}", request, _KEEP)
+        return await _file(self._assets, name, request, _KEEP)
 
     async def icon(self, request: Request) -> Response:
-        return await self._file("favicon.svg", request, _ASK_AGAIN)
+        return await _file(self._top, "favicon.svg", request, _ASK_AGAIN)
 
-    async def _file(self, path: str, request: Request, cache: str) -> Response:
-        try:
-            response = await self._files.get_response(path, request.scope)
-        except HTTPException as error:
-            raise NotFound(f"There is no {path} in the built page.") from error
-        content_type = CONTENT_TYPES.get(Path(path).suffix)
-        if content_type and response.status_code == 200:
-            response.headers["Content-Type"] = content_type
-        return _finish(response, cache)
+
+async def _file(files: StaticFiles, path: str, request: Request, cache: str) -> Response:
+    try:
+        response = await files.get_response(path, request.scope)
+    except HTTPException as error:
+        raise NotFound(f"There is no {path} in the built page.") from error
+    content_type = CONTENT_TYPES.get(Path(path).suffix)
+    if content_type and response.status_code == 200:
+        response.headers["Content-Type"] = content_type
+    return _finish(response, cache)
 
 
 def _finish(response: Response, cache: str) -> Response:

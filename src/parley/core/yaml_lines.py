@@ -53,13 +53,11 @@ def load_yaml(path: Path) -> tuple[Any, LineOf]:
 
 def parse_yaml(text: str) -> tuple[Any, LineOf]:
     """The same for text that has been read already."""
-    loader = yaml.SafeLoader(text)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        root = loader.get_single_node()  # pyright: ignore[reportUnknownMemberType]
+        root = cast("yaml.Node | None", yaml.compose(text, loader))
     except yaml.YAMLError as error:
         raise _problem(error, text) from error
-    finally:
-        loader.dispose()
     reader = _Reader()
     data = None if root is None else reader.read(root, ())
     return data, reader.line_of

@@ -28,6 +28,7 @@ class SettingFact:
 
     ``name`` is its environment name, ``field`` its key in the settings file, ``flag`` its
     command-line flag: "" for secrets, since other users of the machine can read those.
+    ``default`` is in words; ``example`` could be typed as it stands.
     """
 
     name: str
@@ -36,6 +37,7 @@ class SettingFact:
     group: str
     says: str
     default: str
+    example: str
     allowed: str
     engines: tuple[str, ...]
     planned: str
@@ -58,6 +60,7 @@ def _fact(field: str, info: FieldInfo) -> SettingFact:
         group=about["group"],
         says=info.description or "",
         default=about["shown"] or _in_words(info.default),
+        example=about["example"] or ("" if about["shown"] else _example(info.default)),
         allowed=about["allowed"] or _allowed(kind, info.metadata),
         engines=tuple(about["engines"]),
         planned=about["planned"],
@@ -93,6 +96,10 @@ def _limits(metadata: list[Any]) -> str:
     if "le" in limits:
         words.append(f" to {limits['le']}" if "ge" in limits else f", at most {limits['le']}")
     return "".join(words)
+
+
+def _example(default: Any) -> str:
+    return "" if default is None else _in_words(default)
 
 
 def _in_words(default: Any) -> str:

@@ -47,6 +47,7 @@ class EngineSettings(BaseSettings):
         engines=("builtin",),
         ge=1,
         le=64,
+        example="2",
     )
     script: Folder | None = setting(
         "PARLEY_SCRIPT",
@@ -55,6 +56,7 @@ class EngineSettings(BaseSettings):
         "engines",
         shown="the one that ships",
         engines=("scripted",),
+        example="/etc/parley/script.yaml",
     )
     speaches_base_url: HttpUrl | None = setting(
         "SPEACHES_BASE_URL",
@@ -63,6 +65,7 @@ class EngineSettings(BaseSettings):
         "engines",
         allowed=_HTTP,
         engines=("speaches",),
+        example="http://speaches:8000",
     )
     ollama_base_url: HttpUrl | None = setting(
         "OLLAMA_BASE_URL",
@@ -71,6 +74,7 @@ class EngineSettings(BaseSettings):
         "engines",
         allowed=_HTTP,
         engines=("ollama",),
+        example="http://ollama:11434",
     )
     vosk_ws_url: SocketUrl | None = setting(
         "VOSK_WS_URL",
@@ -79,6 +83,7 @@ class EngineSettings(BaseSettings):
         "engines",
         allowed=_SOCKET,
         engines=("vosk",),
+        example="ws://vosk:2700",
     )
     piper_ws_url: AnyUrl | None = setting(
         "PIPER_WS_URL",
@@ -87,6 +92,7 @@ class EngineSettings(BaseSettings):
         "engines",
         allowed=_ANY_URL,
         engines=("piper",),
+        example="http://piper:5000",
     )
     llama_url: AnyUrl | None = setting(
         "LLAMA_URL",
@@ -95,6 +101,7 @@ class EngineSettings(BaseSettings):
         "engines",
         allowed=_ANY_URL,
         engines=("llama_cpp",),
+        example="http://llama:8080",
     )
     deepgram_api_key: SecretStr | None = setting(
         "DEEPGRAM_API_KEY",
@@ -102,6 +109,7 @@ class EngineSettings(BaseSettings):
         "The key for Deepgram.",
         "engines",
         engines=("deepgram",),
+        example="your_key_here",
     )
     openai_api_key: SecretStr | None = setting(
         "OPENAI_API_KEY",
@@ -109,6 +117,7 @@ class EngineSettings(BaseSettings):
         "The key for OpenAI.",
         "engines",
         engines=("openai",),
+        example="your_key_here",
     )
 
     stt_model: str | None = setting(
@@ -117,6 +126,7 @@ class EngineSettings(BaseSettings):
         "The model that hears.",
         "models",
         engines=("speaches", "deepgram", "openai"),
+        example="Systran/faster-distil-whisper-small.en",
     )
     llm_model: str | None = setting(
         "LLM_MODEL",
@@ -124,6 +134,7 @@ class EngineSettings(BaseSettings):
         "The model that thinks.",
         "models",
         engines=("openai",),
+        example="gpt-4o-mini",
     )
     tts_model: str | None = setting(
         "TTS_MODEL",
@@ -131,6 +142,7 @@ class EngineSettings(BaseSettings):
         "The model that speaks.",
         "models",
         engines=("speaches", "deepgram", "openai"),
+        example="speaches-ai/Kokoro-82M-v1.0-ONNX",
     )
     tts_voice: str | None = setting(
         "TTS_VOICE",
@@ -138,6 +150,7 @@ class EngineSettings(BaseSettings):
         "The voice of agents that name none.",
         "models",
         engines=("builtin", "speaches", "openai"),
+        example="af_heart",
     )
     ollama_model: str | None = setting(
         "OLLAMA_MODEL",
@@ -145,6 +158,7 @@ class EngineSettings(BaseSettings):
         "Ollama's model.",
         "models",
         engines=("ollama",),
+        example="llama3.2:3b",
     )
     llm_max_tokens: int | None = setting(
         "LLM_MAX_TOKENS",
@@ -153,6 +167,7 @@ class EngineSettings(BaseSettings):
         "models",
         engines=("openai", "ollama", "llama_cpp"),
         ge=1,
+        example="150",
     )
     llm_temperature: float | None = setting(
         "LLM_TEMPERATURE",
@@ -162,4 +177,5 @@ class EngineSettings(BaseSettings):
         engines=("openai", "ollama", "llama_cpp"),
         ge=0,
         le=2,
+        example="0.7",
     )

@@ -18,6 +18,7 @@ def setting(
     *,
     allowed: str = "",
     shown: str = "",
+    example: str = "",
     engines: tuple[str, ...] = (),
     planned: str = "",
     hides_value: bool = False,
@@ -25,7 +26,8 @@ def setting(
 ) -> Any:
     """One setting.
 
-    ``allowed`` says what it may hold where the type does not; ``shown`` is its default in words;
+    ``allowed`` says what it may hold where the type does not; ``shown`` is its default in words
+    and ``example`` a value for ``.env.example`` where the default is no value;
     ``engines`` are those that it belongs to; ``planned`` names what will use it in a later
     version; with ``hides_value`` errors never repeat what it was set to.
     """
@@ -33,6 +35,7 @@ def setting(
         "group": group,
         "allowed": allowed,
         "shown": shown,
+        "example": example,
         "engines": list(engines),
         "planned": planned,
         "hides_value": hides_value,

@@ -55,6 +55,7 @@ class HouseSettings(BaseSettings):
         "server",
         allowed="web, rustpbx, sip, or several with commas",
         shown="none",
+        example="web",
     )
     data_dir: Folder = setting(
         "PARLEY_DATA_DIR",
@@ -62,6 +63,7 @@ class HouseSettings(BaseSettings):
         "Where Parley keeps what it must keep.",
         "server",
         shown="`$XDG_DATA_HOME/parley`, else `~/.local/share/parley`",
+        example="/var/lib/parley",
     )
     config: Folder | None = setting(
         "PARLEY_CONFIG",
@@ -69,6 +71,7 @@ class HouseSettings(BaseSettings):
         "A TOML file with settings.",
         "server",
         shown="none",
+        example="parley.toml",
     )
 
     max_calls: int = setting(
@@ -78,6 +81,7 @@ class HouseSettings(BaseSettings):
         "calls",
         shown=f"{CALLS_PER_CORE} per core",
         ge=1,
+        example="16",
     )
     connect_timeout_s: float = setting(
         "PARLEY_CONNECT_TIMEOUT_S",
@@ -112,6 +116,7 @@ class HouseSettings(BaseSettings):
         allowed=_ICE,
         shown="none",
         hides_value=True,
+        example="stun:stun.example.org:3478",
     )
     opus: bool = setting(
         "PARLEY_OPUS",
@@ -134,6 +139,7 @@ class HouseSettings(BaseSettings):
         "The folder with your agents.",
         "agents",
         shown="`agents` in `PARLEY_DATA_DIR`",
+        example="/etc/parley/agents",
     )
     system_instruction: str = setting(
         "SYSTEM_INSTRUCTION",
@@ -141,6 +147,7 @@ class HouseSettings(BaseSettings):
         "Replaces the instructions of the default agent, and only its.",
         "agents",
         shown="the agent's own",
+        example="You are a helpful voice assistant.",
     )
     stt_language: Language = setting(
         "STT_LANGUAGE",
@@ -166,6 +173,7 @@ class HouseSettings(BaseSettings):
         planned="telephone calls",
         ge=1,
         le=65535,
+        example="5004",
     )
     pipecat_server_host: str | None = setting(
         "PIPECAT_SERVER_HOST",
@@ -174,6 +182,7 @@ class HouseSettings(BaseSettings):
         "later",
         planned="the RustPBX listener",
         allowed="an address or a host name",
+        example="127.0.0.1",
     )
     pipecat_server_port: int | None = setting(
         "PIPECAT_SERVER_PORT",
@@ -183,4 +192,5 @@ class HouseSettings(BaseSettings):
         planned="the RustPBX listener",
         ge=1,
         le=65535,
+        example="8765",
     )

@@ -1,4 +1,4 @@
-"""An appointment book in memory: opening hours, slots, bookings. It forgets when the process ends."""
+"""An appointment book in memory: opening hours, bookings. It forgets when the process ends."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from parley.core.errors import ToolFailed
 from parley.core.spoken import WEEKDAYS, spoken_date, spoken_list, spoken_time
 
 _OFFERED = 3
+_DAYS_AHEAD = 366
 
 
 @dataclass(frozen=True, slots=True)
 class OpeningHours:
-    """When appointments can be. ``days`` are weekdays, Monday is 0; ``slot_minutes`` is how long
-    one lasts."""
+    """When appointments can be.
+
+    ``days`` are weekdays, Monday is 0; ``slot_minutes`` is how long an appointment lasts.
+    """
 
     opens: time = time(9)
     closes: time = time(17)
@@ -74,23 +77,41 @@ class Diary:
             if (day, at) not in self._booked and datetime.combine(day, at) > now
         ]
 
+    def in_words(self, times: Sequence[time]) -> str:
+        """``from nine o'clock to half past eleven and at two o'clock``."""
+        runs: list[list[time]] = []
+        for at in times:
+            if runs and _minutes(at) - _minutes(runs[-1][-1]) == self.hours.slot_minutes:
+                runs[-1].append(at)
+            else:
+                runs.append([at])
+        parts: list[str] = []
+        for run in runs:
+            if len(run) > 2:
+                parts.append(f"from {spoken_time(run[0])} to {spoken_time(run[-1])}")
+            else:
+                parts += [f"at {spoken_time(at)}" for at in run]
+        return spoken_list(parts)
+
     def next_open_day(self, after: date) -> date:
         """The first day after this one on which something is free."""
         day = after
-        for _ in range(366):
-            day = _later(day, 1)
+        for _ in range(_DAYS_AHEAD):
+            day += timedelta(days=1)
             if self.free_times(day):
                 return day
         raise ToolFailed("Nothing is free within a year.")
 
     def check_open(self, day: date) -> None:
         """Fail if nothing can be booked on that day at all."""
-        if day < self._now().date():
+        today = self._now().date()
+        if day < today:
             raise ToolFailed(f"{spoken_date(day)} is in the past.")
+        if day > today + timedelta(days=_DAYS_AHEAD):
+            raise ToolFailed("That is too far ahead: appointments can be made for one year.")
         if not any(self.hours.starts(day)):
             raise ToolFailed(
-                f"We are closed on {WEEKDAYS[day.weekday()]}. "
-                f"We are open {self.hours.in_words()}."
+                f"We are closed on {WEEKDAYS[day.weekday()]}. We are open {self.hours.in_words()}."
             )
 
     def book(self, name: str, day: date, at: time) -> Appointment:
@@ -138,9 +159,7 @@ class Diary:
             return fitting[0]
         listed = _in_words(own)
         if not fitting and day is not None:
-            raise ToolFailed(
-                f"{name} has no appointment on {spoken_date(day)}, but {listed}."
-            )
+            raise ToolFailed(f"{name} has no appointment on {spoken_date(day)}, but {listed}.")
         raise ToolFailed(f"{name} has {len(fitting)} appointments: {listed}. Which one is meant?")
 
     def _check_free(self, day: date, at: time) -> None:
@@ -185,10 +204,3 @@ def _when(appointment: Appointment) -> tuple[date, time]:
 
 def _minutes(at: time) -> int:
     return at.hour * 60 + at.minute
-
-
-def _later(day: date, days: int) -> date:
-    try:
-        return day + timedelta(days=days)
-    except OverflowError as error:
-        raise ToolFailed("That day is too far away.") from error

@@ -8,8 +8,7 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 from pipecat.frames.frames import (
-    CancelFrame,
-    EndFrame,
+    BotStoppedSpeakingFrame,
     ErrorFrame,
     Frame,
     InterruptionFrame,
@@ -24,7 +23,7 @@ from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
-from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
+from pipecat.processors.aggregators.llm_response_universal import LLMAssistantAggregator
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 from pipecat.workers.runner import WorkerRunner
@@ -81,6 +80,11 @@ class PlayedOutput(BaseOutputTransport):
     async def play_all(self) -> None:
         await self._allow(None)
 
+    async def heard(self, duration_ms: int) -> None:
+        """Wait until so much has been played."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self.levels) * CHUNK_MS >= duration_ms)
+
     @property
     def words_heard(self) -> list[int]:
         """The numbers of the fake's words in the order heard, each once per time spoken."""
@@ -122,17 +126,17 @@ class Seen(BaseObserver):
 class SpeakingCall:
     """Send it a reply; look at what was played and what the conversation keeps."""
 
-    def __init__(self, speech: LiveSpeech) -> None:
+    def __init__(self, speech: LiveSpeech, *, uses_rtvi: bool = False) -> None:
         self.speech = speech
         self.output = PlayedOutput()
         self.context = LLMContext()
         self.seen = Seen()
-        assistant = LLMContextAggregatorPair(self.context).assistant()
+        assistant = LLMAssistantAggregator(self.context)
         self.worker = PipelineWorker(
             Pipeline([speech, self.output, assistant]),
             observers=[self.seen],
             cancel_on_idle_timeout=False,
-            enable_rtvi=False,
+            enable_rtvi=uses_rtvi,
         )
         self.runner = WorkerRunner(handle_sigint=False)
 
@@ -156,25 +160,26 @@ class SpeakingCall:
             LLMFullResponseEndFrame(),
         )
 
-    async def interrupt(self) -> None:
+    async def interrupt(self, messages: int = 1) -> None:
+        """Interrupt, and wait until what was heard is kept as the n-th message."""
         await self.send(InterruptionFrame())
-        await self.seen.wait_for(LLMContextAssistantTimestampFrame)
+        await self.kept(messages)
+
+    async def interrupt_unheard(self) -> None:
+        """Interrupt a reply of which no word has been heard."""
+        await self.send(InterruptionFrame())
+        await self.seen.wait_for(BotStoppedSpeakingFrame)
 
     async def kept(self, messages: int = 1) -> None:
         """Wait until the conversation has kept so many of the assistant's messages."""
         await self.seen.wait_for(LLMContextAssistantTimestampFrame, messages)
 
-    async def end(self) -> None:
-        await self.send(EndFrame())
-        await self.seen.wait_for(EndFrame)
-
-    async def cancel(self) -> None:
-        await self.send(CancelFrame())
-
 
 @asynccontextmanager
-async def speaking_call(speech: LiveSpeech) -> AsyncIterator[SpeakingCall]:
-    call = SpeakingCall(speech)
+async def speaking_call(
+    speech: LiveSpeech, *, uses_rtvi: bool = False
+) -> AsyncIterator[SpeakingCall]:
+    call = SpeakingCall(speech, uses_rtvi=uses_rtvi)
     started = asyncio.Event()
 
     async def on_started(*_: object) -> None:

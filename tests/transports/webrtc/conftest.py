@@ -33,7 +33,8 @@ async def town() -> AsyncIterator[Callable[..., Town]]:
     yield make
     for each in made:
         await each.close()
-    left = await settled(tasks)
+    own = asyncio.current_task()
+    left = await settled(tasks | {own} if own else tasks)
     assert not left, left
     assert set(threading.enumerate()) - threads <= executor_threads()
     gc.collect()

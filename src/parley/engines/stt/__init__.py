@@ -1,0 +1,1 @@
+"""STT engines: what was said."""

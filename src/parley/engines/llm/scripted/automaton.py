@@ -6,8 +6,9 @@ order sees each path that takes no word.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 from parley.engines.llm.scripted.pattern import Either, Maybe, Node, Run, Slot, Word
 from parley.engines.llm.scripted.words import is_telling, weight
@@ -42,9 +43,27 @@ class Automaton:
     def __init__(self, node: Node) -> None:
         self.states: list[State] = [State()]
         self.last = self._add(node, 0)
-        keys = [edge.key for state in self.states for edge in state.words]
-        self.telling = frozenset(key for key in keys if is_telling(key))
+        self.keys = frozenset(edge.key for state in self.states for edge in state.words)
         self.slots = frozenset(edge.name for state in self.states for edge in state.slots)
+
+    def least_missing(self, known: Collection[str], fillable: Collection[str]) -> float:
+        """The weight of words that must go unsaid, if only ``known`` words were said at all.
+
+        Infinite if a slot that is not ``fillable`` can't be avoided.
+        """
+        least = [inf] * len(self.states)
+        least[0] = 0.0
+        for number, state in enumerate(self.states):
+            here = least[number]
+            for to in state.free:
+                least[to] = min(least[to], here)
+            for edge in state.words:
+                cost = here if edge.key in known else here + edge.weight
+                least[edge.to] = min(least[edge.to], cost)
+            for slot in state.slots:
+                if slot.name in fillable:
+                    least[slot.to] = min(least[slot.to], here)
+        return least[self.last]
 
     def _new(self) -> int:
         self.states.append(State())

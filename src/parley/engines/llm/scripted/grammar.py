@@ -27,7 +27,9 @@ from parley.engines.llm.scripted.slots import YesNo
 from parley.engines.llm.scripted.words import CONTRACTIONS
 
 _UNHEARD_FORMS = ("cannot", "gonna", "wanna")
-_SHORT_FORMS: Mapping[tuple[str, ...], str] = {full: short for short, full in CONTRACTIONS.items() if short not in _UNHEARD_FORMS}
+_SHORT_FORMS: Mapping[tuple[str, ...], str] = {
+    full: short for short, full in CONTRACTIONS.items() if short not in _UNHEARD_FORMS
+}
 # A recogniser knows "ten a.m." by the letters' names, not by the words "a" and "m".
 _LETTERS: Mapping[tuple[str, ...], str] = {("a", "m"): "a.m.", ("p", "m"): "p.m."}
 _BEFORE = "(um | uh | well | okay | and)"

@@ -37,6 +37,7 @@ class Heard:
         self.words = words
         self._ears = ears
         self._ends: dict[tuple[SlotType, int], tuple[int, ...]] = {}
+        self._spans: dict[tuple[SlotType, bool], list[Span]] = {}
         utterance = Utterance(words, self._slot_ends)
         self._utterance = utterance
         found = [
@@ -55,6 +56,12 @@ class Heard:
 
     def spans(self, type_: SlotType, *, asked: bool) -> list[Span]:
         """Runs of words that fill a slot of this type wherever they stand."""
+        key = (type_, asked)
+        if key not in self._spans:
+            self._spans[key] = self._find_spans(type_, asked=asked)
+        return self._spans[key]
+
+    def _find_spans(self, type_: SlotType, *, asked: bool) -> list[Span]:
         found: list[Span] = []
         at = 0
         while at < len(self.words):
@@ -107,8 +114,9 @@ class Listener:
         self.script = script
         self.yes_no = YesNo()
         self.hear = lru_cache(_REMEMBERED_UTTERANCES)(self._hear)
+        self.listen = lru_cache(_REMEMBERED_UTTERANCES)(self._listen)
 
-    def listen(self, text: str) -> Heard:
+    def _listen(self, text: str) -> Heard:
         return self.hear(words_of(text))
 
     def _hear(self, words: tuple[str, ...]) -> Heard:

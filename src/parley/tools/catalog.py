@@ -1,0 +1,145 @@
+"""The tools that agents can use, by the names of their providers."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from functools import partial
+from typing import Any, Protocol, cast, runtime_checkable
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import ValidationError
+
+from parley.core.errors import BadRequest
+from parley.tools.appointments import CalendarProvider
+from parley.tools.clock import ClockProvider
+from parley.tools.provider import ProviderContext, ToolProvider
+from parley.tools.spec import Tool
+from parley.tools.telephone import TelephoneProvider
+
+Clock = Callable[[tzinfo | None], datetime]
+"""``clock(zone)``: the time now in that zone, or in this machine's for None."""
+
+
+@runtime_checkable
+class ToolWish(Protocol):
+    """A tool provider that an agent wants, with its options for it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def options(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    name: str
+    options: Mapping[str, Any]
+
+
+class ToolCatalog:
+    """Knows the providers and makes an agent's tools. One per process: its calendar is shared."""
+
+    def __init__(
+        self, providers: Iterable[ToolProvider] | None = None, clock: Clock | None = None
+    ) -> None:
+        chosen = built_in_providers() if providers is None else providers
+        self._providers = {provider.name: provider for provider in chosen}
+        self._clock: Clock = clock or _now_in
+
+    def names(self) -> list[str]:
+        return sorted(self._providers)
+
+    def providers(self) -> Sequence[ToolProvider]:
+        return tuple(self._providers.values())
+
+    def tools_for(self, wanted: Sequence[Any], *, time_zone: str = "") -> list[Tool]:
+        """The tools of every provider that is wanted, in order.
+
+        A wish is a name (``"calendar"``), one tool of a provider (``"calendar.free_times"``), a
+        name with options (``{"calendar": {"opens": "08:00"}}``) or an object with ``name`` and
+        ``options``. Raises ``BadRequest`` that says what there is.
+        """
+        context = ProviderContext(time_zone, partial(self._clock, _zone(time_zone)))
+        tools: dict[str, Tool] = {}
+        for each in wanted:
+            wish = _read_wish(each)
+            for tool in self._tools_of(wish, context):
+                if tool.name in tools:
+                    raise BadRequest(
+                        f'The tool "{tool.name}" is given twice.',
+                        hint=f'Name "{wish.name}" once in the agent\'s tools.',
+                    )
+                tools[tool.name] = tool
+        return list(tools.values())
+
+    def _tools_of(self, wish: ToolWish, context: ProviderContext) -> Sequence[Tool]:
+        name, _, single = wish.name.partition(".")
+        provider = self._providers.get(name)
+        if provider is None:
+            raise BadRequest(f'There is no tool "{wish.name}". {_near(name, self.names())}')
+        try:
+            options = provider.options.model_validate(dict(wish.options))
+        except ValidationError as error:
+            raise BadRequest(f"Tool {name}: {_first_problem(error, provider)}") from error
+        tools = provider.tools(options, context)
+        if not single:
+            return tools
+        found = [tool for tool in tools if tool.name == single]
+        if not found:
+            names = [f"{name}.{tool.name}" for tool in tools]
+            raise BadRequest(f'There is no tool "{wish.name}". {_near(wish.name, names)}')
+        return found
+
+
+def built_in_providers() -> list[ToolProvider]:
+    return [CalendarProvider(), ClockProvider(), TelephoneProvider()]
+
+
+def _read_wish(wish: object) -> ToolWish:
+    if isinstance(wish, str):
+        return _Wish(wish, {})
+    if isinstance(wish, Mapping):
+        named = cast("Mapping[str, Any]", wish)
+        name, options = next(iter(named.items()), ("", None))
+        if len(named) == 1 and (options is None or isinstance(options, Mapping)):
+            return _Wish(str(name), cast("Mapping[str, Any]", options or {}))
+    elif isinstance(wish, ToolWish):
+        return wish
+    raise BadRequest(
+        f"{wish!r} is no tool.", hint='Write a name ("calendar") or {"calendar": {options}}.'
+    )
+
+
+def _near(wrong: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(wrong, known, n=1, cutoff=0.5)
+    return f'Did you mean "{close[0]}"?' if close else f"There is: {', '.join(known)}."
+
+
+def _first_problem(error: ValidationError, provider: ToolProvider) -> str:
+    details = error.errors()[0]
+    key = ".".join(str(part) for part in details["loc"])
+    if details["type"] == "extra_forbidden":
+        known = list(provider.options.model_fields)
+        return f'there is no option "{key}". ' + (_near(key, known) if known else "It has none.")
+    what = details["msg"].removeprefix("Value error, ")
+    return f"{key}: {what}." if key else f"{what}."
+
+
+def _zone(name: str) -> tzinfo | None:
+    if not name:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise BadRequest(
+            f'There is no time zone "{name}" on this machine.',
+            hint="Write it as Europe/Berlin; if that is right, install the tzdata package.",
+        ) from error
+
+
+def _now_in(zone: tzinfo | None) -> datetime:
+    return datetime.now(zone) if zone else datetime.now().astimezone()

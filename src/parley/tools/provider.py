@@ -1,0 +1,36 @@
+"""What a tool provider is: it makes the tools of one kind for an agent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from parley.tools.spec import Tool
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderContext:
+    """What a provider may know of the agent. ``now()`` is the time in ``time_zone``, aware of it;
+    an empty ``time_zone`` is that of this machine."""
+
+    time_zone: str
+    now: Callable[[], datetime]
+
+
+class ToolProvider(Protocol):
+    """Tools under one name. ``options`` is the model of what an agent may set for them."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def summary(self) -> str: ...
+
+    @property
+    def options(self) -> type[BaseModel]: ...
+
+    def tools(self, options: Any, context: ProviderContext) -> Sequence[Tool]: ...
