@@ -42,7 +42,7 @@ from parley.session.turns import Listening
 from parley.tools.spec import Tool
 from parley.transports.webrtc.options import WebRtcOptions
 from parley.transports.webrtc.peers import Peers
-from parley.transports.webrtc.signalling import webrtc_router
+from parley.transports.webrtc.signalling import signalling_router
 
 MOST_CALLS = 1000
 
@@ -132,7 +132,7 @@ async def open_app(voice: FixedVoice) -> AsyncGenerator[FastAPI]:
         house = House(bus=bus, agents=desk, engines=desk, tools=desk, listening=listening)
         async with SessionHost(house, max_calls=MOST_CALLS) as host:
             app = FastAPI()
-            app.include_router(webrtc_router(Peers(WebRtcOptions()), host))
+            app.include_router(signalling_router(host, Peers(WebRtcOptions())))
             app.add_api_route("/health/ready", _ready)
             yield app
     listening.close()

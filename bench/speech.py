@@ -25,6 +25,10 @@ AUDIBLE = 0.01
 """A sample counts as sound from this share of full scale (-40 dBFS) on."""
 
 
+ROOM_NOISE = 0.0005
+"""A microphone is never digitally silent: noise of -66 dBFS, as browsers' suppression leaves."""
+
+
 @dataclass(frozen=True, slots=True)
 class Utterance:
     """A sentence as whole packets of s16le mono at 48 kHz.
@@ -77,9 +81,11 @@ async def synthesize(text: str, rate_hz: int) -> bytes:
 
 
 class OpusEncoder:
-    """Encodes 20 ms of s16le mono at 48 kHz at a time, as a browser's microphone would."""
+    """Encodes 20 ms of s16le mono at 48 kHz at a time, with a room's noise added, as a browser's
+    microphone would."""
 
     def __init__(self) -> None:
+        self._room = np.random.default_rng(1)
         codec = av.CodecContext.create("libopus", "w")
         assert isinstance(codec, av.AudioCodecContext)
         codec.format = "s16"
@@ -92,7 +98,9 @@ class OpusEncoder:
         self._position = 0
 
     def encode(self, pcm: bytes) -> bytes:
-        samples = np.frombuffer(pcm, dtype=np.int16)
+        noise = self._room.normal(0.0, ROOM_NOISE * 32768, PACKET_SAMPLES)
+        heard = np.frombuffer(pcm, dtype=np.int16) + np.rint(noise)
+        samples = np.clip(heard, -32768, 32767).astype(np.int16)
         frame = av.AudioFrame.from_ndarray(samples[None, :], format="s16", layout="mono")
         frame.sample_rate = RATE_HZ
         frame.time_base = Fraction(1, RATE_HZ)

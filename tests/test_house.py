@@ -24,7 +24,7 @@ VAGUE_NAMES = re.compile(
     r"^_?(util|utils|helper|helpers|manager|common|misc)$|_(utils?|helpers?|manager)$"
 )
 TASK_STARTERS = {"create_task", "ensure_future"}
-# A name in two parts, so that this file doesn't break the rule it checks.
+# Put together from names, so that this file doesn't break the rule it checks.
 MACHINE_PATHS = re.compile("|".join(rf"(?<![\w.~-])/{name}/" for name in ("root", "work", "Users")))
 
 

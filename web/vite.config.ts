@@ -6,7 +6,7 @@ const server = process.env["PARLEY_URL"] ?? "http://127.0.0.1:7860";
 export default defineConfig({
   base: "/",
   build: {
-    outDir: process.env["PARLEY_WEB_OUT"] ?? "../src/parley/console/web",
+    outDir: "../src/parley/console/web",
     emptyOutDir: true,
     target: "es2023",
     // A data: address would need a hole in the page's content security policy.

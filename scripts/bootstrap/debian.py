@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import subprocess
@@ -29,19 +28,7 @@ def has_chromium() -> bool:
     return any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
 
 
-def has_libopus() -> bool:
-    """Whether the dynamic linker finds libopus."""
-    try:
-        ctypes.CDLL("libopus.so.0")
-    except OSError:
-        return False
-    return True
-
-
-PARTS = (
-    SystemPart("chromium", "the tests in a real browser", has_chromium),
-    SystemPart("libopus0", "the tests that code Opus themselves", has_libopus),
-)
+PARTS = (SystemPart("chromium", "the tests in a real browser", has_chromium),)
 
 
 def missing_parts(parts: Sequence[SystemPart] = PARTS) -> list[SystemPart]:

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from parley import __version__
-from parley.agents.catalog import AgentCatalog, agent_files
+from parley.agents.catalog import AgentCatalog
 from parley.agents.check import Installed, check_agents
 from parley.agents.reading import AgentDefaults
 from parley.core.errors import ParleyError
 from parley.core.log import setup_logging
-from parley.core.shipped import shipped_folder
 from parley.engines.catalog import EngineCatalog
 from parley.engines.found import find_engines
 from parley.settings import Settings, load_settings, setting_facts
@@ -124,7 +123,7 @@ def _check(given: argparse.Namespace) -> int:
     settings = _settings(given)
     settings.require_safe_listener()
     print(f"settings  {len(settings.model_fields_set)} set, all good")
-    found = _report_agents(_own_files(settings), settings)
+    found = _report_agents(AgentCatalog.from_settings(settings).files(), settings)
     return max(found, asyncio.run(_show_engines(settings)))
 
 
@@ -145,11 +144,7 @@ def _list_agents(given: argparse.Namespace) -> int:
 
 def _check_agents(given: argparse.Namespace) -> int:
     settings = _settings(given)
-    return _report_agents(given.files or _own_files(settings), settings)
-
-
-def _own_files(settings: Settings) -> list[Path]:
-    return [*agent_files(settings.agents_folder), *agent_files(shipped_folder())]
+    return _report_agents(given.files or AgentCatalog.from_settings(settings).files(), settings)
 
 
 def _report_agents(files: Sequence[Path], settings: Settings) -> int:

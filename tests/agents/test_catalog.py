@@ -23,6 +23,10 @@ def write(folder: Path, name: str, text: str) -> None:
     fresh.replace(folder / f"{name}.yaml")
 
 
+async def content(agent: Agent) -> None:
+    """Whoever prepares agents has nothing to say against this one."""
+
+
 def loaded(*folders: Path, defaults: AgentDefaults = DEFAULTS) -> AgentCatalog:
     catalog = AgentCatalog(folders, defaults)
     catalog.load()
@@ -98,10 +102,21 @@ async def test_an_edit_reaches_the_next_call_and_not_the_one_going_on(tmp_path: 
     in_the_call = catalog.get()
 
     write(tmp_path, "desk", "title: After\n")
-    await catalog.reload()
+    await catalog.reload(content)
 
     assert in_the_call.title == "Before"
     assert catalog.get().title == "After"
+
+
+async def test_an_edit_that_changes_nothing_leaves_the_very_same_agent(tmp_path: Path) -> None:
+    write(tmp_path, "desk", "title: Desk\n")
+    catalog = loaded(tmp_path)
+    before = catalog.get()
+
+    write(tmp_path, "desk", "title: Desk # a remark\n")
+    await catalog.reload(refuse)
+
+    assert catalog.get() is before
 
 
 async def test_a_broken_edit_keeps_the_last_good_version_and_is_logged_once_with_its_line(
@@ -111,8 +126,8 @@ async def test_a_broken_edit_keeps_the_last_good_version_and_is_logged_once_with
     catalog = loaded(tmp_path)
 
     write(tmp_path, "desk", "title: Bad\nvoise: x\n")
-    await catalog.reload()
-    await catalog.reload()
+    await catalog.reload(content)
+    await catalog.reload(content)
 
     logged = caplog.text + capsys.readouterr().out
     assert catalog.get().title == "Good"
@@ -123,10 +138,10 @@ async def test_a_mended_file_comes_into_force(tmp_path: Path) -> None:
     write(tmp_path, "desk", "title: Good\n")
     catalog = loaded(tmp_path)
     write(tmp_path, "desk", "title: [\n")
-    await catalog.reload()
+    await catalog.reload(content)
 
     write(tmp_path, "desk", "title: Mended\n")
-    await catalog.reload()
+    await catalog.reload(content)
 
     assert catalog.get().title == "Mended"
 
@@ -136,11 +151,11 @@ async def test_files_that_come_and_go_are_agents_that_come_and_go(tmp_path: Path
     catalog = loaded(tmp_path)
 
     write(tmp_path, "ada", "title: Ada\n")
-    await catalog.reload()
+    await catalog.reload(content)
     came = catalog.get("ada")
     (tmp_path / "ada.yaml").unlink()
     (tmp_path / "desk.yaml").unlink()
-    await catalog.reload()
+    await catalog.reload(content)
 
     assert came.title == "Ada"
     assert [(agent.name, agent.title) for agent in catalog.all()] == [("desk", "")]
@@ -152,7 +167,7 @@ async def test_when_ones_own_file_goes_the_shipped_agent_is_back(tmp_path: Path)
     catalog = loaded(tmp_path / "own", tmp_path / "shipped")
 
     (tmp_path / "own" / "desk.yaml").unlink()
-    await catalog.reload()
+    await catalog.reload(content)
 
     assert catalog.get().title == "Theirs"
 
@@ -160,10 +175,9 @@ async def test_when_ones_own_file_goes_the_shipped_agent_is_back(tmp_path: Path)
 async def test_an_agent_that_cannot_be_prepared_leaves_the_last_good_one(tmp_path: Path) -> None:
     write(tmp_path, "desk", "title: Good\n")
     catalog = loaded(tmp_path)
-    catalog.before_use(refuse)
 
     write(tmp_path, "desk", "title: Unusable\n")
-    await catalog.reload()
+    await catalog.reload(refuse)
 
     assert catalog.get().title == "Good"
 
@@ -172,15 +186,17 @@ async def refuse(agent: Agent) -> None:
     raise EngineUnavailable("The engine is away.")
 
 
-async def test_the_folders_are_followed_while_the_catalog_is_open(tmp_path: Path) -> None:
+async def test_the_folders_are_followed_until_nobody_wants_that_any_more(tmp_path: Path) -> None:
     write(tmp_path, "desk", "title: Before\n")
+    catalog = loaded(tmp_path)
     prepared: asyncio.Queue[Agent] = asyncio.Queue()
 
-    async with AgentCatalog([tmp_path], DEFAULTS) as catalog:
-        catalog.before_use(prepared.put)
-        write(tmp_path, "desk", "title: After\n")
-        async with asyncio.timeout(60):
-            changed = await prepared.get()
+    watching = asyncio.create_task(catalog.watch(prepared.put))
+    write(tmp_path, "desk", "title: After\n")
+    async with asyncio.timeout(60):
+        changed = await prepared.get()
+    watching.cancel()
+    await asyncio.wait([watching])
 
     assert changed.title == "After"
-    assert [task for task in asyncio.all_tasks() if task.get_name() == "agents:watch"] == []
+    assert watching.cancelled()

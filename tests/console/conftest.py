@@ -103,7 +103,9 @@ def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
             time.sleep(0.1)
 
 
-@pytest.fixture(scope="session")
+# Playwright keeps an event loop running: beyond a module of synchronous tests it would be in the
+# way of the asynchronous ones.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         if os.environ.get("CI"):

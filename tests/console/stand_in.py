@@ -115,6 +115,7 @@ class StandIn:
     # Path → [status, body, headers]: answered instead of doing the work.
     refusals: dict[str, Any] = field(default_factory=dict[str, Any])
     key: str = ""
+    welcomes_strangers: bool = False
     session_id: str = ""
     peers: dict[str, Peer] = field(default_factory=dict[str, Peer])
     latest: Peer | None = None
@@ -130,9 +131,10 @@ class StandIn:
     async def offer(self, body: dict[str, Any]) -> Response:
         self.offers.append(body)
         restarts = body.get("restart_pc", False)
-        if restarts and (not self.session_id or body.get("pc_id") not in self.peers):
+        is_known = body.get("pc_id") in self.peers
+        if restarts and not is_known and not self.welcomes_strangers:
             return error(404, "not_found", "There is no such call.")
-        if not restarts:
+        if not is_known:
             self.session_id = f"call_{len(self.offers)}"
         peer = Peer(f"pc_{len(self.offers)}")
         peer.moving.set()
@@ -191,17 +193,17 @@ class StandIn:
     # ── what a test tells it ─────────────────────────────────────────────────
 
     async def tell(self, order: dict[str, Any]) -> None:
-        """Obey: set ``key``, ``agents``, ``refusals``; ``say`` events; ``hum``; ``freeze``;
-        ``forget`` the session; ``hang_up``."""
-        for name in ("key", "agents", "refusals"):
+        """Obey: set ``key``, ``agents``, ``refusals``, ``welcomes_strangers``; ``say`` events,
+        ``send`` any message; ``hum``; ``freeze``; ``forget`` the session."""
+        for name in ("key", "agents", "refusals", "welcomes_strangers"):
             if name in order:
                 setattr(self, name, order[name])
         peer = self.latest
         for event in order.get("say", ()):
-            assert peer is not None and peer.channel is not None
             data = {"parley": {"call_id": self.session_id, "at_s": 0.0, **event}}
-            message = {"label": "rtvi-ai", "type": "server-message", "data": data}
-            peer.channel.send(json.dumps(message))
+            send(peer, {"label": "rtvi-ai", "type": "server-message", "data": data})
+        if "send" in order:
+            send(peer, order["send"])
         if "hum" in order and peer is not None:
             peer.is_humming = order["hum"]
         if order.get("freeze") and peer is not None:
@@ -209,12 +211,15 @@ class StandIn:
         if order.get("forget"):
             self.session_id = ""
             self.peers.clear()
-        if order.get("hang_up") and peer is not None:
-            await peer.pc.close()
 
     def report(self) -> dict[str, Any]:
         names = ("offers", "patches", "messages", "closed", "keys", "session_id")
         return {name: getattr(self, name) for name in names}
+
+
+def send(peer: Peer | None, message: dict[str, Any]) -> None:
+    assert peer is not None and peer.channel is not None, "there is no call"
+    peer.channel.send(json.dumps(message))
 
 
 def error(status: int, code: str, message: str) -> Response:

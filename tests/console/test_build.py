@@ -22,7 +22,7 @@ def build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, spec.name, module)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "OUTPUT", tmp_path / "console/web")
+    monkeypatch.setattr(module, "PAGE", module.Project(WEB, tmp_path / "console/web"))
     return module
 
 
@@ -35,22 +35,25 @@ def test_the_page_is_built_once_and_then_left_alone(
 
     assert first == ["building the page"]
     assert capsys.readouterr().out.splitlines() == ["the page is up to date"]
-    assert (build.OUTPUT / "index.html").is_file()
-    assert [file.name for file in build.OUTPUT.parent.iterdir()] == ["web"]
+    assert (build.PAGE.output / "index.html").is_file()
+    assert [file.name for file in build.PAGE.output.parent.iterdir()] == ["web"]
 
 
-def test_a_changed_source_makes_the_page_out_of_date(
-    build: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_only_a_changed_source_makes_the_page_out_of_date(
+    build: ModuleType, tmp_path: Path
 ) -> None:
-    before = build.digest_of_sources()
-    web = tmp_path / "web"
-    (web / "src").mkdir(parents=True)
-    (web / "public").mkdir()
-    for name in ("index.html", "package.json", "package-lock.json", "vite.config.ts", "build.py"):
-        (web / name).write_bytes((WEB / name).read_bytes())
-    monkeypatch.setattr(build, "WEB", web)
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/main.ts").write_text("1")
+    project = build.Project(tmp_path, tmp_path / "dist")
+    before = project.digest_of_sources()
 
-    assert build.digest_of_sources() != before
+    for made in ("node_modules", "dist", "test"):
+        (tmp_path / made).mkdir()
+        (tmp_path / made / "main.ts").write_text("2")
+
+    assert project.digest_of_sources() == before
+    (tmp_path / "src/main.ts").write_text("2")
+    assert project.digest_of_sources() != before
 
 
 def test_without_node_one_line_says_what_to_install(
@@ -71,7 +74,7 @@ def test_a_failed_download_says_what_it_needs(
 ) -> None:
     failing = build.Node(Path(sys.executable), Path("-cimport sys; sys.exit('no network')"))
     monkeypatch.setattr(build, "find_node", lambda: failing)
-    monkeypatch.setattr(build, "has_packages", lambda: False)
+    monkeypatch.setattr(build.Project, "has_packages", lambda _: False)
 
     status = build.main(["--force"])
 

@@ -259,6 +259,24 @@ def test_a_session_that_is_gone_when_the_network_returns_is_an_ended_call(
     expect(page.get_by_test_id("transcript")).to_contain_text("The call is over")
 
 
+def test_another_session_is_not_passed_off_as_the_lost_one(page: Page, server: Server) -> None:
+    call(page)
+
+    # As after the server's own restart: it knows nothing of the call and takes a new one.
+    server.tell(forget=True, welcomes_strangers=True, freeze=True)
+
+    in_state(page, "ended")
+    server.wait_for(lambda r: "goodbye" in types(r) and "pc_2" in r["closed"])
+
+
+def test_a_far_side_that_has_left_ends_the_call(page: Page, server: Server) -> None:
+    call(page)
+
+    server.tell(send={"type": "signalling", "message": {"type": "peerLeft"}})
+
+    in_state(page, "ended")
+
+
 def test_a_connection_that_stays_lost_says_so_and_can_be_retried(
     page: Page, server: Server
 ) -> None:

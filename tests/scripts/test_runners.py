@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-import run_bench
 import run_tests
 from bootstrap import debian
+from tests.scripts.fakes import ROOT
 
 
 @pytest.mark.parametrize(
@@ -61,20 +62,14 @@ def test_what_a_machine_lacks_is_named_by_its_debian_package() -> None:
     assert [part.package for part in debian.missing_parts(parts)] == ["gone"]
 
 
-def test_every_module_with_a_main_is_a_bench(tmp_path: Path) -> None:
-    (tmp_path / "latency.py").write_text('"""How long a reply takes."""\ndef main(): ...\n')
-    (tmp_path / "soak.py").write_text('"""Ten minutes."""\nasync def main(): ...\n')
-    (tmp_path / "clients.py").write_text('"""Shared by the benches."""\n')
-    (tmp_path / "__main__.py").write_text('"""Runs one."""\ndef main(): ...\n')
+def test_a_bench_runs_from_any_folder_and_without_a_name_all_are_listed(tmp_path: Path) -> None:
+    script = ROOT / "scripts/run_bench.py"
 
-    assert run_bench.known_benches(tmp_path) == {
-        "latency": "How long a reply takes.",
-        "soak": "Ten minutes.",
-    }
+    listed = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)
+    unknown = subprocess.run(
+        [sys.executable, script, "nonsense"], cwd=tmp_path, capture_output=True, text=True
+    )
 
-
-def test_an_unknown_bench_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    status = run_bench.main(["nonsense"])
-
-    assert status == 2
-    assert capsys.readouterr().err.startswith("parley: no bench is called nonsense; there are:")
+    assert (listed.returncode, unknown.returncode) == (0, 2), listed.stderr
+    assert "latency" in listed.stdout
+    assert "nonsense" in unknown.stderr

@@ -7,14 +7,13 @@ import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 # Its signature names trio, which isn't installed.
 from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]
 
 from parley.agents.reading import AgentDefaults, Problem, Reading, read_agent
 from parley.agents.schema import Agent
-from parley.core.errors import BadAgent, BadSettings, NotFound, ParleyError
+from parley.core.errors import BadAgent, BadSettings, NotFound
 from parley.core.log import get_logger
 from parley.core.registry import did_you_mean
 from parley.core.shipped import shipped_folder
@@ -39,9 +38,7 @@ class _Kept:
 class AgentCatalog:
     """The agents of some folders; where two folders have the same name, the first folder's wins.
 
-    As an async context manager it loads them and follows the folders until it is left. A call
-    takes an agent once and keeps it: changes reach the next call. A file that is broken, or
-    whose agent can't be prepared, leaves the last good version in place.
+    A call takes an agent once and keeps it: changes reach the next call.
     """
 
     def __init__(self, folders: Sequence[Path], defaults: AgentDefaults) -> None:
@@ -51,19 +48,6 @@ class AgentCatalog:
         self._agents: dict[str, Agent] = {}
         self._files: dict[str, Path] = {}
         self._in_force: dict[str, Reading] = {}
-        self._prepare: Prepare = _nothing
-        self._watching: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        for problem in self.load():
-            log.error("agent_broken", problem=str(problem), kept=False)
-        self._watching = asyncio.create_task(self._watch(), name="agents:watch")
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._watching:
-            self._watching.cancel()
-            await asyncio.wait([self._watching])
 
     @classmethod
     def from_settings(cls, settings: Settings) -> AgentCatalog:
@@ -118,26 +102,28 @@ class AgentCatalog:
             self._agents.values(), key=lambda agent: (agent.name != self.default_name, agent.name)
         )
 
+    def files(self) -> list[Path]:
+        """Every agent's file, also those whose place another one takes."""
+        return [file for folder in self._folders for file in agent_files(folder)]
+
     def file_of(self, name: str) -> Path | None:
         """Where the agent was read from; None when settings alone define it."""
         return self._files.get(name)
 
-    def before_use(self, prepare: Prepare) -> None:
-        """Hand every new or changed agent to ``prepare`` before a call can have it.
+    async def watch(self, prepare: Prepare) -> None:
+        """Follow the folders until cancelled.
 
-        When it raises a ``ParleyError`` the last good version stays.
+        ``prepare`` gets every new or changed agent before a call can; when it raises, or
+        the file is broken, the last good version stays.
         """
-        self._prepare = prepare
-
-    async def _watch(self) -> None:
         try:
-            await self._follow(force_polling=None)
+            await self._follow(prepare, force_polling=None)
         except (OSError, RuntimeError) as error:
             # The kernel hands out a limited number of watches.
             log.warning("agents_polled", error=str(error))
-            await self._follow(force_polling=True)
+            await self._follow(prepare, force_polling=True)
 
-    async def _follow(self, *, force_polling: bool | None) -> None:
+    async def _follow(self, prepare: Prepare, *, force_polling: bool | None) -> None:
         folders = [folder for folder in self._folders if folder.is_dir()]
         if not folders:
             return
@@ -148,29 +134,32 @@ class AgentCatalog:
             yield_on_timeout=True,
             rust_timeout=_LOOK_MS,
         ):
-            await self.reload()
+            await self.reload(prepare)
 
-    async def reload(self) -> None:
+    async def reload(self, prepare: Prepare) -> None:
         """Take in what changed in the folders since they were last read."""
         before = self._in_force
         files = await asyncio.to_thread(self._scan)
         for name, reading in files.items():
             if reading is not before.get(name):
-                await self._renew(name, reading)
+                await self._renew(name, reading, prepare)
         for name in [name for name in self._files if name not in files]:
             del self._agents[name], self._files[name]
             log.info("agent_removed", agent=name)
         self._stand_in()
 
-    async def _renew(self, name: str, reading: Reading) -> None:
+    async def _renew(self, name: str, reading: Reading, prepare: Prepare) -> None:
         for problem in reading.problems:
             log.error("agent_broken", agent=name, problem=str(problem), kept=name in self._agents)
         if reading.agent is None:
             return
+        if reading.agent == self._agents.get(name):
+            self._files[name] = reading.file
+            return
         try:
-            if reading.agent != self._agents.get(name):
-                await self._prepare(reading.agent)
-        except ParleyError as error:
+            await prepare(reading.agent)
+        except Exception as error:
+            # Whatever goes wrong with this one, the next edit must still be followed.
             log.error(
                 "agent_refused",
                 agent=name,
@@ -203,10 +192,6 @@ class AgentCatalog:
         self._seen = seen
         self._in_force = in_force
         return in_force
-
-
-async def _nothing(agent: Agent) -> None:
-    pass
 
 
 def agent_files(folder: Path) -> list[Path]:

@@ -84,8 +84,7 @@ def _tool_problems(reading: Reading, uses: Sequence[ToolUse], tools: Toolbox) ->
         try:
             tools.tools_for([use])
         except ParleyError as error:
-            place = ("tools", position, use.name, *(error.param or "").split("."))
-            problems.append(reading.problem_at(place, str(error)))
+            problems.append(reading.problem_at(("tools", position, use.name), str(error)))
     if uses and not problems:
         # Each is right by itself; together they may still be too many.
         try:

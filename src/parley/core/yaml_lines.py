@@ -55,7 +55,7 @@ def parse_yaml(text: str) -> tuple[Any, LineOf]:
     """The same for text that has been read already."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        root = cast("yaml.Node | None", yaml.compose(text, loader))
+        root = yaml.compose(text, loader)
     except yaml.YAMLError as error:
         raise _problem(error, text) from error
     reader = _Reader()
@@ -134,7 +134,7 @@ def _line(node: yaml.Node) -> int:
 
 def _scalar(node: yaml.ScalarNode) -> Any:
     text = cast(str, node.value)
-    if node.style is not None:
+    if node.style:
         return text
     if text in _CONSTANTS:
         return _CONSTANTS[text]

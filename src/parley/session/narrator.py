@@ -90,7 +90,7 @@ class Narrator(BaseObserver):
     """
 
     def __init__(self, announcer: Announcer, media: CallMedia) -> None:
-        super().__init__()
+        super().__init__(observe_every_push=False)
         self._announce = announcer.announce
         self._call_id = announcer.call_id
         self._media = media

@@ -28,7 +28,7 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
 from parley.agents.schema import TurnTaking
 from parley.engines.turn.smart_turn import SmartTurn
-from parley.engines.vad.silero import SileroVad
+from parley.engines.vad.silero import CallVadAnalyzer, SileroVad
 
 # A turn that no strategy ends (no transcript came, say) is ended after this silence.
 FORGOTTEN_TURN_S = 2.0
@@ -56,19 +56,20 @@ class CallerContext(LLMUserAggregator):
     """
 
     def __init__(self, context: LLMContext, listening: Listening, turn_taking: TurnTaking) -> None:
-        vad = turn_taking.vad
+        wish = turn_taking.vad
+        vad = listening.vad.analyzer(
+            confidence=wish.confidence,
+            start_ms=wish.start_ms,
+            stop_ms=wish.stop_ms,
+            min_volume=wish.min_volume,
+        )
         super().__init__(
             context,
             params=LLMUserAggregatorParams(
-                vad_analyzer=listening.vad.analyzer(
-                    confidence=vad.confidence,
-                    start_ms=vad.start_ms,
-                    stop_ms=vad.stop_ms,
-                    min_volume=vad.min_volume,
-                ),
+                vad_analyzer=vad,
                 user_turn_strategies=UserTurnStrategies(
                     start=_start_strategies(turn_taking),
-                    stop=[_stop_strategy(listening, turn_taking)],
+                    stop=[_stop_strategy(listening, turn_taking, vad)],
                 ),
                 user_turn_stop_timeout=FORGOTTEN_TURN_S,
                 # The session answers an empty turn itself, without asking the model.
@@ -108,12 +109,16 @@ def _start_strategies(turn_taking: TurnTaking) -> list[BaseUserTurnStartStrategy
     return starts
 
 
-def _stop_strategy(listening: Listening, turn_taking: TurnTaking) -> BaseUserTurnStopStrategy:
+def _stop_strategy(
+    listening: Listening, turn_taking: TurnTaking, vad: CallVadAnalyzer
+) -> BaseUserTurnStopStrategy:
     if turn_taking.endpointing == "silence":
         # The VAD has already waited for its own share of the silence when the timer starts.
         rest_ms = max(0, turn_taking.silence_ms - turn_taking.vad.stop_ms)
         return SilenceStop(user_speech_timeout=rest_ms / 1000)
-    analyzer = listening.smart_turn.analyzer(unsure_wait_ms=turn_taking.unsure_wait_ms)
+    analyzer = listening.smart_turn.analyzer(
+        unsure_wait_ms=turn_taking.unsure_wait_ms, pause_ms=lambda: vad.pause_ms
+    )
     return SmartStop(turn_analyzer=analyzer)
 
 

@@ -27,6 +27,8 @@ from parley.session.media import PlainMedia
 
 MICROPHONE_RATE_HZ = 16_000
 PACKET_MS = 20
+# A longer silence than a busy machine causes within an utterance.
+UTTERANCE_GAP_S = 0.3
 
 
 class FakeTransport(PlainMedia):
@@ -50,6 +52,7 @@ class FakeTransport(PlainMedia):
             audio_in_sample_rate=MICROPHONE_RATE_HZ,
             audio_out_sample_rate=output_rate_hz,
             audio_out_10ms_chunks=PACKET_MS // 10,
+            audio_out_end_silence_secs=0,
         )
         self._input = _Microphone(params)
         self._output = _Ear(params, self)
@@ -167,10 +170,12 @@ class _Ear(BaseOutputTransport):
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
         now_s = time.monotonic()
-        if now_s > self._free_s + PACKET_MS / 1000:
+        late_s = now_s - self._free_s
+        if late_s > PACKET_MS / 1000:
             self._pause_until(now_s)
-            self.played_ms = 0
             self._free_s = now_s
+        if late_s > UTTERANCE_GAP_S:
+            self.played_ms = 0
         self._transport.heard += frame.audio
         length_ms = len(frame.audio) / 2 * 1000 / frame.sample_rate
         self.played_ms += round(length_ms)

@@ -1,10 +1,19 @@
-"""A whole call over real WebRTC, between the router and an aiortc caller."""
+"""Whole calls over real WebRTC on the loopback, between the router and an aiortc caller."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
+import pytest
+from pipecat.frames.frames import InterruptionFrame, TTSAudioRawFrame, TTSStartedFrame
+
+from parley.core.call import EndReason
+from parley.core.errors import ConnectFailed
+from parley.core.events import UserTranscript
 from tests.transports.webrtc.callers import (
+    QUICK,
+    Call,
     bare_session,
     loudest_part,
     pipeline_session,
@@ -14,19 +23,315 @@ from tests.transports.webrtc.callers import (
 )
 
 
-async def test_sound_goes_both_ways_as_it_was(town):
-    here = town(pipeline_session)
-    caller = here.caller(says=tone(440, 3000, 48_000))
+def heard_s(pcm: bytes | bytearray, rate_hz: int) -> float:
+    return len(loudest_part(bytes(pcm), rate_hz)) / 2 / rate_hz
+
+
+@pytest.mark.parametrize("opus_path", [True, False])
+async def test_sound_goes_both_ways_as_it_was(town, opus_path):
+    here = town(pipeline_session, replace(QUICK, opus_path=opus_path))
+    caller = here.caller(says=tone(440, 1500, 48_000))
     await caller.call()
     call = await here.one_call()
     await call.connected.wait()
+
     await say(call, tone(880, 1000, 24_000))
+    await call.until(lambda: len(call.heard) >= 1.2 * 16_000 * 2)
+    await caller.until(lambda: heard_s(caller.heard, 48_000) >= 0.98)
 
-    await call.until(lambda: len(call.heard) >= 2 * 16_000 * 2)
-    await caller.until(lambda: len(loudest_part(bytes(caller.heard), 48_000)) >= 1.0 * 48_000 * 2)
-
-    said = loudest_part(bytes(call.heard), 16_000)
-    assert share_at(said, 440, 16_000) > 0.99
-    spoken = loudest_part(bytes(caller.heard), 48_000)
-    assert share_at(spoken, 880, 48_000) > 0.98
+    assert share_at(loudest_part(bytes(call.heard), 16_000), 440, 16_000) > 0.99
+    assert share_at(loudest_part(bytes(caller.heard), 48_000), 880, 48_000) > 0.98
     assert call.media.played_ms == 1000
+
+
+async def test_the_answer_invites_the_browser_to_send_copies_and_asks_for_no_more(town):
+    here = town(bare_session)
+
+    answer = await here.caller().call()
+
+    assert "a=fmtp:96 minptime=10;useinbandfec=1" in answer["sdp"]
+    assert "nack" not in answer["sdp"]
+    assert answer["type"] == "answer"
+    assert answer["session_id"] == here.house.calls[0].info.id
+
+
+async def test_a_caller_who_is_there_before_the_pipeline_loses_nothing(town):
+    built = asyncio.Event()
+
+    async def slow_session(call: Call) -> EndReason:
+        await built.wait()
+        return await pipeline_session(call)
+
+    here = town(slow_session)
+    caller = here.caller(says=tone(440, 1000, 48_000), channel=True)
+    await caller.call()
+    await caller.until_open()
+    caller.send({"label": "rtvi-ai", "type": "client-ready", "id": "1"})
+    call = await here.one_call()
+    while call.media.counters().get("packets", 0) < 40:
+        await asyncio.sleep(0.05)
+
+    built.set()
+    await call.until(lambda: heard_s(call.heard, 16_000) >= 0.98)
+    await call.until(lambda: bool(call.messages))
+
+    assert call.messages == [{"label": "rtvi-ai", "type": "client-ready", "id": "1"}]
+    assert call.media.counters()["microphone_dropped_ms"] == 0
+
+
+async def test_an_interruption_silences_the_voice_and_counts_what_was_played(town):
+    here = town(pipeline_session)
+    caller = here.caller()
+    await caller.call()
+    call = await here.one_call()
+    await call.connected.wait()
+    assert call.worker is not None
+    speech = TTSAudioRawFrame(tone(880, 5000, 24_000), 24_000, 1)
+    await call.worker.queue_frames([TTSStartedFrame(), speech])
+    await caller.until(lambda: heard_s(caller.heard, 48_000) >= 0.5)
+
+    await call.worker.queue_frame(InterruptionFrame())
+    before = len(caller.heard)
+    await caller.until(lambda: len(caller.heard) >= before + 48_000)
+
+    played_ms = call.media.played_ms
+    assert 500 <= played_ms < 1000
+    assert heard_s(caller.heard, 48_000) * 1000 == pytest.approx(played_ms, abs=60)
+    assert call.media.clear() == played_ms
+    assert not any(caller.heard[-48_000:])
+
+
+async def test_events_reach_the_page_in_order_also_those_from_before_the_channel(town):
+    here = town(bare_session)
+    caller = here.caller(channel=True)
+    await caller.call()
+    call = await here.one_call()
+    events = [UserTranscript(call_id="c", text=str(n), final=False) for n in range(200)]
+    for event in events[:100]:
+        await call.media.deliver(event)
+    await caller.until_open()
+    for event in events[100:]:
+        await call.media.deliver(event)
+
+    await caller.until(lambda: len(caller.received) >= 200)
+
+    assert {(m["label"], m["type"]) for m in caller.received} == {("rtvi-ai", "server-message")}
+    told = [message["data"]["parley"] for message in caller.received]
+    assert [event["text"] for event in told] == [str(n) for n in range(200)]
+    assert told[0]["event"] == "user_transcript"
+
+
+@pytest.mark.parametrize(
+    "said", [{"type": "goodbye"}, {"label": "rtvi-ai", "type": "disconnect-bot"}]
+)
+async def test_a_goodbye_ends_the_call_at_once(town, said):
+    here = town(bare_session)
+    caller = here.caller(channel=True)
+    await caller.call()
+    await caller.until_open()
+    call = await here.one_call()
+    await call.connected.wait()
+
+    caller.send(said)
+    async with asyncio.timeout(2):
+        await call.over.wait()
+
+    assert call.reason == "caller"
+    assert len(here.peers) == 0
+    assert not here.house.places
+
+
+async def test_a_closed_connection_ends_the_call_at_once(town):
+    here = town(pipeline_session)
+    caller = here.caller()
+    await caller.call()
+    call = await here.one_call()
+    await call.connected.wait()
+
+    await caller.close()
+    async with asyncio.timeout(2):
+        await call.over.wait()
+
+    assert call.reason == "caller"
+
+
+async def test_when_the_house_hangs_up_the_page_hears_everything_that_was_sent(town):
+    async def short_session(call: Call) -> EndReason:
+        await call.media.connected()
+        await ready.wait()
+        for n in range(50):
+            await call.media.deliver(UserTranscript(call_id="c", text=str(n), final=True))
+        return "agent"
+
+    ready = asyncio.Event()
+    here = town(short_session)
+    caller = here.caller(channel=True)
+    await caller.call()
+    await caller.until_open()
+
+    ready.set()
+    await caller.until(lambda: caller.pc.connectionState == "closed")
+
+    assert [m["data"]["parley"]["text"] for m in caller.received[:-1]] == list(map(str, range(50)))
+    assert caller.received[-1] == {"type": "signalling", "message": {"type": "peerLeft"}}
+
+
+async def test_an_offer_that_never_connects_is_dropped_and_frees_everything(town):
+    here = town(bare_session, replace(QUICK, connect_timeout_s=0.4, lost_after_s=0.4))
+    caller = here.caller()
+    await caller.pc.setLocalDescription(await caller.pc.createOffer())
+    body = {"sdp": caller.pc.localDescription.sdp, "type": "offer"}
+    before = asyncio.all_tasks()
+
+    response = await here.http.post("/api/offer", json=body)
+    call = await here.one_call()
+    await call.over.wait()
+
+    assert response.status_code == 200
+    assert isinstance(call.failure, ConnectFailed)
+    assert len(here.peers) == 0
+    assert not here.house.places
+    assert call.task is not None
+    await call.task
+    while asyncio.all_tasks() - before:
+        await asyncio.sleep(0)
+
+
+async def test_a_caller_who_vanishes_is_lost_and_after_the_grace_gone(town):
+    here = town(bare_session, replace(QUICK, lost_after_s=0.6, reconnect_grace_s=0.4))
+    caller = here.caller()
+    await caller.call()
+    call = await here.one_call()
+    await call.connected.wait()
+
+    await caller.vanish()
+    async with asyncio.timeout(4):
+        await call.over.wait()
+
+    assert call.reason == "error"
+    assert len(here.peers) == 0
+
+
+async def test_a_lost_caller_who_comes_back_finds_the_same_session(town):
+    here = town(pipeline_session, replace(QUICK, lost_after_s=0.6, reconnect_grace_s=10))
+    first = here.caller(channel=True)
+    answer = await first.call()
+    call = await here.one_call()
+    await call.connected.wait()
+    await first.vanish()
+    second = here.caller(says=tone(440, 1500, 48_000), channel=True)
+    call.heard.clear()
+
+    again = await second.call(pc_id=answer["pc_id"], restart_pc=True)
+    await second.until_open()
+    second.send({"label": "rtvi-ai", "type": "client-ready", "id": "2"})
+    await call.until(lambda: heard_s(call.heard, 16_000) >= 1.0 and bool(call.messages))
+    await say(call, tone(880, 500, 24_000))
+    await second.until(lambda: heard_s(second.heard, 48_000) >= 0.48)
+    await call.media.deliver(UserTranscript(call_id="c", text="still here", final=True))
+    await second.until(lambda: bool(second.received))
+
+    assert again["session_id"] == answer["session_id"]
+    assert again["pc_id"] != answer["pc_id"]
+    assert len(here.house.calls) == call.times_connected == len(here.peers) == 1
+    assert not call.over.is_set()
+
+
+async def test_a_second_connection_may_be_up_before_the_first_is_closed(town):
+    here = town(bare_session)
+    first = here.caller()
+    answer = await first.call()
+    call = await here.one_call()
+    await call.connected.wait()
+
+    second = here.caller()
+    await second.call(pc_id=answer["pc_id"], restart_pc=True)
+    await second.until(lambda: second.pc.connectionState == "connected")
+    await first.close()
+    third = here.caller()
+    await third.call(pc_id=answer["pc_id"], restart_pc=True)
+    await third.until(lambda: third.pc.connectionState == "connected")
+    await second.close()
+
+    assert not call.over.is_set()
+    await third.close()
+    await call.over.wait()
+    assert call.reason == "caller"
+
+
+async def test_a_restart_with_a_broken_offer_leaves_the_call_as_it_is(town):
+    here = town(bare_session)
+    caller = here.caller()
+    answer = await caller.call()
+    call = await here.one_call()
+    await call.connected.wait()
+
+    refused = await here.http.post(
+        "/api/offer",
+        json={"sdp": "v=0\r\n", "type": "offer", "pc_id": answer["pc_id"], "restart_pc": True},
+    )
+
+    assert refused.status_code == 400
+    assert not call.over.is_set()
+    assert caller.pc.connectionState == "connected"
+
+
+async def test_a_further_offer_on_the_same_connection_is_answered_on_it(town):
+    here = town(pipeline_session)
+    caller = here.caller(says=tone(440, 3000, 48_000))
+    answer = await caller.call()
+    call = await here.one_call()
+    await call.connected.wait()
+
+    again = await caller.call(pc_id=answer["pc_id"])
+    call.heard.clear()
+    await call.until(lambda: len(call.heard) >= 16_000)
+
+    assert again["pc_id"] == answer["pc_id"]
+    assert "PCMU" not in again["sdp"]
+    assert share_at(loudest_part(bytes(call.heard), 16_000), 440, 16_000) > 0.99
+
+
+async def test_a_page_that_pinged_and_then_stalls_goes_on_hearing(town):
+    here = town(pipeline_session)
+    caller = here.caller(channel=True)
+    await caller.call()
+    await caller.until_open()
+    call = await here.one_call()
+    caller.send("ping")
+    connection = call.media.connection
+    assert connection is not None
+    # Pipecat's own connection would call itself dead from here on.
+    connection._last_received_time = 1.0
+
+    await say(call, tone(880, 500, 24_000))
+    await caller.until(lambda: heard_s(caller.heard, 48_000) >= 0.48)
+
+    assert connection.is_connected()
+    assert call.messages == []
+
+
+async def test_garbage_on_the_data_channel_is_ignored(town):
+    here = town(pipeline_session)
+    caller = here.caller(channel=True)
+    await caller.call()
+    await caller.until_open()
+    for garbage in ("{", "[1]", "null", '{"type": "signalling"}', "ping 1"):
+        caller.send(garbage)
+
+    caller.send({"label": "rtvi-ai", "type": "client-ready", "id": "1"})
+    call = await here.one_call()
+    await call.until(lambda: bool(call.messages))
+
+    assert [message["type"] for message in call.messages] == ["client-ready"]
+
+
+async def test_hanging_up_may_be_repeated(town):
+    here = town(bare_session)
+    await here.caller().call()
+    call = await here.one_call()
+
+    await call.media.hang_up("agent")
+    await call.media.hang_up("error")
+
+    assert await call.media.gone() == "agent"

@@ -31,8 +31,6 @@ interface ClientEvents extends Record<string, unknown> {
   sound: MediaStream;
   microphone: MediaStream;
   microphoneLost: undefined;
-  /** The session was gone when the network came back: this is another one. */
-  newSession: undefined;
   ended: EndCause;
   problem: Problem;
 }
@@ -147,9 +145,8 @@ export class ParleyClient extends Emitter<ClientEvents> {
     this.#peer = peer;
     try {
       this.#adopt(await peer.connect(extra, timeoutMs));
-    } catch (error) {
+    } finally {
       this.#pcId = peer.pcId || this.#pcId;
-      throw error;
     }
     this.#replaced.splice(0).forEach((old) => old.close());
     if (!this.#isBotReady) peer.send(rtvi.clientReady(navigator.userAgent));
@@ -157,12 +154,9 @@ export class ParleyClient extends Emitter<ClientEvents> {
   }
 
   #adopt(answer: Answer): void {
-    this.#pcId = answer.pc_id;
-    const isOther = this.sessionId !== "" && answer.session_id !== this.sessionId;
-    this.sessionId = answer.session_id ?? "";
-    if (!isOther) return;
-    this.#isBotReady = false;
-    this.emit("newSession", undefined);
+    const sessionId = answer.session_id ?? "";
+    if (this.sessionId && sessionId !== this.sessionId) throw new SessionGone();
+    this.sessionId = sessionId;
   }
 
   // ── a network that comes and goes ──────────────────────────────────────────
@@ -181,7 +175,8 @@ export class ParleyClient extends Emitter<ClientEvents> {
       } catch (error) {
         if (call !== this.#call) return;
         // The session is over: the goodbye was lost with the connection.
-        if (error instanceof ServerProblem && error.status === 404) return this.#end("unknown");
+        const isGone = error instanceof ServerProblem && error.status === 404;
+        if (isGone || error instanceof SessionGone) return this.#end("unknown");
         console.info("Not yet:", error);
       }
     }
@@ -199,9 +194,11 @@ export class ParleyClient extends Emitter<ClientEvents> {
   // ── what comes in ──────────────────────────────────────────────────────────
 
   #received(peer: Peer, text: string): void {
-    const message = rtvi.parse(text);
     // A peer that was left may still tell how its call ended, but that call is no longer ours.
-    if (!message || peer !== this.#peer) return;
+    if (peer !== this.#peer) return;
+    if (rtvi.isPeerLeft(text)) return this.#end("unknown");
+    const message = rtvi.parse(text);
+    if (!message) return;
     this.emit("message", message);
     if (message.type === "bot-ready") this.#isBotReady = true;
     const event = rtvi.eventIn(message);
@@ -214,7 +211,8 @@ export class ParleyClient extends Emitter<ClientEvents> {
 
   #end(cause: EndCause): void {
     if (!isInCall(this.state) && this.state !== "asking") return;
-    this.#release((peer) => peer.leave(cause === "caller" ? rtvi.goodbye() : []));
+    const isOurWish = cause === "caller" || cause === "unknown";
+    this.#release((peer) => peer.leave(isOurWish ? rtvi.goodbye() : []));
     this.#signal("ended");
     this.emit("ended", cause);
   }
@@ -250,6 +248,9 @@ export class ParleyClient extends Emitter<ClientEvents> {
     this.emit("state", state);
   }
 }
+
+/** The server made another session: the one that was lost is over. */
+class SessionGone extends Error {}
 
 function letGo(stream: MediaStream | undefined): void {
   stream?.getTracks().forEach((track) => track.stop());

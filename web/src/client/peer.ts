@@ -166,7 +166,7 @@ export class Peer {
     this.#packetsAtMs = this.#lookedAtMs = performance.now();
     this.#ping();
     this.#timers.push(window.setInterval(() => this.#ping(), PING_EVERY_MS));
-    this.#timers.push(window.setInterval(() => void this.#look(), LOOK_EVERY_MS));
+    this.#timers.push(window.setInterval(() => this.#look().catch(() => undefined), LOOK_EVERY_MS));
   }
 
   /** The server takes a caller who has not pinged for three seconds for gone. */
@@ -179,6 +179,7 @@ export class Peer {
     const slept = nowMs - this.#lookedAtMs > 4 * LOOK_EVERY_MS;
     this.#lookedAtMs = nowMs;
     const packets = packetsIn(await this.pc.getStats());
+    if (this.#isOver) return;
     if (packets !== this.#packets || slept) {
       this.#packets = packets;
       this.#packetsAtMs = nowMs;

@@ -40,13 +40,24 @@ export function goodbye(): object[] {
 
 /** Reads one text from the data channel; undefined when it is not an RTVI message. */
 export function parse(text: string): RtviMessage | undefined {
+  const found = object(text);
+  return found["label"] === LABEL && typeof found["type"] === "string"
+    ? (found as unknown as RtviMessage)
+    : undefined;
+}
+
+/** Whether the far side says, in Pipecat's way, that it has left. */
+export function isPeerLeft(text: string): boolean {
+  const { type, message } = object(text);
+  return type === "signalling" && (message as { type?: string } | undefined)?.type === "peerLeft";
+}
+
+function object(text: string): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value !== "object" || value === null) return undefined;
-    const found = value as Partial<RtviMessage>;
-    return found.label === LABEL && typeof found.type === "string" ? (found as RtviMessage) : undefined;
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
   } catch {
-    return undefined;
+    return {};
   }
 }
 

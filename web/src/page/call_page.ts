@@ -37,6 +37,7 @@ export class CallPage {
   #ticking = 0;
   #isTypeOnly = false;
   #lastFailure = "";
+  #hasToldOfSilence = false;
   phase: words.Phase = "listening";
 
   constructor(client: ParleyClient, stage: Stage, audio: HTMLAudioElement) {
@@ -94,6 +95,7 @@ export class CallPage {
     this.#console.setCopyable(false);
     this.#replies = [];
     this.#lastFailure = "";
+    this.#hasToldOfSilence = false;
     this.#liveSinceMs = 0;
     this.phase = "listening";
     this.#stage.context();
@@ -156,7 +158,6 @@ export class CallPage {
       void this.#devices.refresh(openId);
     });
     client.on("microphoneLost", () => void this.#changeMicrophone("", words.MICROPHONE_CHANGED));
-    client.on("newSession", () => this.#view.show([this.#transcript.note(words.NEW_SESSION, "warning")]));
     client.on("ended", (cause) => this.#ended(cause));
     client.on("problem", (found) => this.#failed(found));
   }
@@ -285,6 +286,9 @@ export class CallPage {
     this.#console.showTime(clock(lastedS));
     const isDead = !this.#stage.hasHeardYou && !this.#client.isMuted && !this.#isTypeOnly;
     if (!isDead) this.#hint.hide(words.NO_SOUND);
-    else if (Math.round(lastedS) === SILENT_MICROPHONE_S) this.#hint.show(words.NO_SOUND);
+    else if (lastedS >= SILENT_MICROPHONE_S && !this.#hasToldOfSilence) {
+      this.#hasToldOfSilence = true;
+      this.#hint.show(words.NO_SOUND);
+    }
   }
 }

@@ -58,7 +58,6 @@ export function endWords(cause: EndCause): string {
   return ENDED[cause] ?? ENDED.unknown;
 }
 
-export const NEW_SESSION = "The earlier call was over. This is a new one.";
 export const NOT_SENT = "Not sent: there is no connection right now.";
 export const NO_SOUND = "No sound comes from your microphone. Is it muted, or is another one meant?";
 export const MICROPHONE_CHANGED = "The microphone went away; another one has taken over.";

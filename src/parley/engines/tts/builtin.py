@@ -19,7 +19,8 @@ from parley.core.audio import Audio
 from parley.core.errors import EngineUnavailable, NotFound
 from parley.engines.spec import EngineOptions, EngineSpec, SpeechOptions, Status, Voice
 from parley.engines.tts.clauses import Clause, clauses_of
-from parley.engines.tts.espeak import INSTALL_HINT, Burst, VoiceSetup, is_installed
+from parley.engines.tts.espeak import Burst, VoiceSetup
+from parley.engines.tts.espeak_files import INSTALL_HINT, is_installed
 from parley.engines.tts.espeak_thread import EspeakThread
 from parley.engines.tts.espeak_voices import SpeakingVoice
 from parley.engines.tts.pieces import Border, ClauseCutter, Piece, Samples

@@ -139,7 +139,7 @@ def _spoken_character(character: str) -> str:
     if character in _KEPT_FORMATS:
         return character
     category = unicodedata.category(character)
-    if category[0] == "C" or category == "Sk" or "\ufe00" <= character <= "\ufe0f":
+    if category[0] == "C" or category in ("Me", "Sk") or "\ufe00" <= character <= "\ufe0f":
         return " "
     if category == "So" and character not in _SPEAKABLE_SYMBOLS:
         return " "

@@ -1,4 +1,4 @@
-"""eSpeak NG as a shared library: found, loaded from a short path, and called through ctypes.
+"""eSpeak NG as a shared library, called through ctypes.
 
 The library keeps its state in globals, so there is one per process (see ``EspeakThread``), and
 one thread calls it.
@@ -7,29 +7,18 @@ one thread calls it.
 from __future__ import annotations
 
 import ctypes
-import importlib
-import importlib.util
 import os
-import shutil
-import tempfile
-import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from parley.core.errors import EngineFailed, EngineUnavailable
+from parley.engines.tts.espeak_files import INSTALL_HINT, EspeakFiles, short_path
 
-INSTALL_HINT = (
-    "Install it with `uv sync --extra espeak`; eSpeak NG is licensed GPL-3.0-or-later, "
-    "which is why it does not come with Parley."
-)
 BUFFER_MS = 200
 """Sound per call back into Python: half a millisecond of work. More often would only mean
 more waiting for the interpreter's lock."""
-LONGEST_DATA_PATH = 120
-"""Bytes. eSpeak has 160 for the path of its data, and appends names of its own to it."""
-
 _OUTPUT_SYNCHRONOUS = 2
 _DONT_EXIT = 0x8000
 _CHARS_UTF8 = 1
@@ -116,31 +105,11 @@ _SynthCallback = ctypes.CFUNCTYPE(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class EspeakFiles:
-    """Where the library and its data lie."""
-
-    library: Path
-    data: Path
-
-
-def is_installed() -> bool:
-    return importlib.util.find_spec("espeakng_loader") is not None
-
-
-def installed_files() -> EspeakFiles:
-    """The files of the ``espeakng_loader`` wheel; raises ``EngineUnavailable`` without it."""
-    if not is_installed():
-        raise EngineUnavailable("eSpeak NG is not installed.", hint=INSTALL_HINT)
-    loader = cast(Any, importlib.import_module("espeakng_loader"))
-    return EspeakFiles(Path(loader.get_library_path()), Path(loader.get_data_path()))
-
-
 class Espeak:
     """The library, open. Every method is to be called from one thread at a time."""
 
     def __init__(self, files: EspeakFiles) -> None:
-        self._data = _short_path(files.data)
+        self._data = short_path(files.data)
         try:
             self._library = ctypes.CDLL(str(files.library))
         except OSError as error:
@@ -282,29 +251,3 @@ def _languages_at(address: int) -> tuple[tuple[str, int], ...]:
         found.append((tag.decode().lower(), rank))
         address += len(tag) + 2
     return tuple(found)
-
-
-class _DataFolder:
-    """eSpeak's data under a path that it can hold; a link to it is removed at exit."""
-
-    def __init__(self, path: Path, parent: Path | None) -> None:
-        self.path = path
-        self._finalizer = (
-            weakref.finalize(self, shutil.rmtree, parent, ignore_errors=True) if parent else None
-        )
-
-    def remove(self) -> None:
-        if self._finalizer:
-            self._finalizer()
-
-
-def _short_path(data: Path) -> _DataFolder:
-    if len(os.fsencode(data)) <= LONGEST_DATA_PATH:
-        return _DataFolder(data, None)
-    parent = Path(tempfile.mkdtemp(prefix="espeak-"))
-    if len(os.fsencode(parent)) > LONGEST_DATA_PATH // 2:
-        parent.rmdir()
-        parent = Path(tempfile.mkdtemp(prefix="espeak-", dir="/tmp"))
-    link = parent / "espeak-ng-data"
-    link.symlink_to(data, target_is_directory=True)
-    return _DataFolder(link, parent)

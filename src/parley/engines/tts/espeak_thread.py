@@ -18,13 +18,8 @@ from functools import partial
 from typing import ClassVar
 
 from parley.core.errors import EngineFailed
-from parley.engines.tts.espeak import (
-    Burst,
-    Espeak,
-    EspeakFiles,
-    VoiceSetup,
-    installed_files,
-)
+from parley.engines.tts.espeak import Burst, Espeak, VoiceSetup
+from parley.engines.tts.espeak_files import EspeakFiles, installed_files
 from parley.engines.tts.espeak_voices import VoiceBook
 
 

@@ -118,12 +118,14 @@ class VoiceBook:
         return found
 
     def _unknown(self, name: str) -> NotFound:
-        known = [voice.id for voice in self.listed()] + sorted(self._variants)
+        known = [voice.id for voice in self.listed()] + sorted(self._variants.values())
+        known += [voice.name for voice in self._by_id.values()]
         return NotFound(
             f"eSpeak NG has no voice {name!r}.", hint=self._near(name, known), param="voice"
         )
 
     def _near(self, name: str, known: Iterable[str]) -> str:
-        close = difflib.get_close_matches(name.lower(), list(known), n=4, cutoff=0.5)
-        meant = f"Did you mean {', '.join(close)}? " if close else ""
+        spelt = {known_name.lower(): known_name for known_name in known}
+        close = difflib.get_close_matches(name.lower(), list(spelt), n=4, cutoff=0.5)
+        meant = f"Did you mean {', '.join(spelt[c] for c in close)}? " if close else ""
         return f"{meant}Voices are written like de or en-us+f3."

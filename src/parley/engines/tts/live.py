@@ -79,7 +79,6 @@ class LiveSpeech(TTSService):
             push_start_frame=False,
             stop_frame_timeout_s=LONGEST_SILENCE_S,
             max_consecutive_zero_audio_contexts=0,
-            text_transforms=[("*", speakable)],
             settings=TTSSettings(model=None, voice=options.voice or None, language=None),
             name=name,
         )
@@ -109,8 +108,10 @@ class LiveSpeech(TTSService):
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, InterruptionFrame):
             self._pace.reset()
-        elif isinstance(frame, TTSSpeakFrame):
-            frame.text = await speakable(frame.text)
+        elif isinstance(frame, TTSSpeakFrame) or (
+            isinstance(frame, AggregatedTextFrame) and not frame.skip_tts
+        ):
+            frame.text = await speakable(frame.text, frame.text_type)
         await super().process_frame(frame, direction)
 
     async def push_frame(

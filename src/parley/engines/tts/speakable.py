@@ -20,7 +20,7 @@ _LEFT_OVER = re.compile(
 async def speakable(text: str, text_type: TextType | str = TextType.SENTENCE) -> str:
     """The text as it can be spoken, white space single; "" when nothing of it can.
 
-    It has the form of Pipecat's text transforms. Giving it its own answer changes nothing.
+    It has the form of Pipecat's text transforms.
     """
     sieve = MarkupSieve()
     text = await strip_markdown(sieve.push(text) + sieve.flush(), text_type)

@@ -64,6 +64,7 @@ class Utterance:
         self._rate_hz = rate_hz
         self._rate = rate
         self._resampler: Resampler | None = None
+        self._torn = b""
         self._waiting = bytearray()
         self._taken = 0
         self._given = 0
@@ -126,11 +127,14 @@ class Utterance:
         return self._rate.tells_words is False or self._ms(self._given) > SILENT_ABOUT_WORDS_MS
 
     def _resampled(self, audio: Audio) -> bytes:
+        pcm = self._torn + audio.pcm
+        whole = len(pcm) - len(pcm) % BYTES_PER_SAMPLE
+        self._torn = pcm[whole:]
         tail = b""
         if self._resampler is None or self._resampler.from_hz != audio.rate_hz:
             tail = self._resampler.flush() if self._resampler else b""
             self._resampler = Resampler(audio.rate_hz, self._rate_hz)
-        return tail + self._resampler.push(audio.pcm)
+        return tail + self._resampler.push(pcm[:whole])
 
     def _add(self, pcm: bytes) -> None:
         self._waiting.extend(pcm)

@@ -29,7 +29,7 @@ class SileroVad:
 
     def analyzer(
         self, *, confidence: float, start_ms: int, stop_ms: int, min_volume: float
-    ) -> VADAnalyzer:
+    ) -> CallVadAnalyzer:
         """An analyzer for one call."""
         if self._session is None:
             self.warm_up()
@@ -40,7 +40,7 @@ class SileroVad:
             stop_secs=stop_ms / 1000,
             min_volume=min_volume,
         )
-        return _CallAnalyzer(self._session, params)
+        return CallVadAnalyzer(self._session, params)
 
 
 class _SharedModel(SileroOnnxModel):
@@ -53,7 +53,7 @@ class _SharedModel(SileroOnnxModel):
         self.reset_states()
 
 
-class _CallAnalyzer(SileroVADAnalyzer):
+class CallVadAnalyzer(SileroVADAnalyzer):
     """One call's analyzer. It runs on the event loop: a window takes 0.2 ms, a hop to a thread
     and back costs more than that in switches."""
 
@@ -62,6 +62,13 @@ class _CallAnalyzer(SileroVADAnalyzer):
         self._model = _SharedModel(session)
         self._windows_since_reset = 0
         self._low_confidence_windows = 0
+
+    @property
+    def pause_ms(self) -> float:
+        """How long the speaker has been silent while still counted as speaking."""
+        if self._vad_state is not VADState.STOPPING:
+            return 0.0
+        return self._vad_stopping_count * self._vad_frames * 1000 / self.sample_rate
 
     async def analyze_audio(self, buffer: bytes) -> VADState:
         if len(self._vad_buffer) + len(buffer) < self._vad_frames_num_bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from parley.core.call import EndReason
@@ -24,16 +26,16 @@ class _Pulse:
 
 
 class Presence:
-    """Times are those of the event loop. ``tick`` is to be called about once a second."""
+    """What is known of the caller. ``tick`` is to be called about once a second."""
 
-    def __init__(self, options: WebRtcOptions) -> None:
+    def __init__(self, options: WebRtcOptions, clock: Callable[[], float] = time.monotonic) -> None:
         self._options = options
-        self._loop = asyncio.get_running_loop()
-        self._connect_by_s = self._loop.time() + options.connect_timeout_s
+        self._clock = clock
+        self._connect_by_s = clock() + options.connect_timeout_s
         self._connected = asyncio.Event()
         self._over = asyncio.Event()
         self._end: EndReason = "error"
-        self._pulse = _Pulse(0, self._loop.time())
+        self._pulse = _Pulse(0, clock())
         self._lost_since_s: float | None = None
 
     @property
@@ -61,8 +63,8 @@ class Presence:
     def arrived(self) -> None:
         """A connection is up: the first, or one that replaces a lost one."""
         if self._lost_since_s is not None:
-            log.info("caller_back", lost_s=round(self._loop.time() - self._lost_since_s, 1))
-        self._pulse = _Pulse(0, self._loop.time())
+            log.info("caller_back", lost_s=round(self._clock() - self._lost_since_s, 1))
+        self._pulse = _Pulse(0, self._clock())
         self._lost_since_s = None
         self._connected.set()
 
@@ -70,7 +72,7 @@ class Presence:
         """Nothing is heard of the caller; they have the grace to come back."""
         if not self.is_lost and not self.is_over:
             log.warning("caller_lost", grace_s=self._options.reconnect_grace_s)
-            self._lost_since_s = self._loop.time()
+            self._lost_since_s = self._clock()
 
     def leave(self, reason: EndReason) -> None:
         """The caller is gone for good. The first reason counts."""
@@ -81,7 +83,7 @@ class Presence:
 
     def tick(self, packets: int) -> None:
         """Look at the clock. ``packets`` counts what has come over the present connection."""
-        now_s = self._loop.time()
+        now_s = self._clock()
         if not self.was_connected:
             if now_s >= self._connect_by_s:
                 log.warning("connect_timeout", after_s=self._options.connect_timeout_s)

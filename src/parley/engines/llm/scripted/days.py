@@ -22,7 +22,7 @@ _HALF_DAY = "(a m | p m | in the (morning | afternoon | evening))"
 
 DAY_SAID = f"""
 (today | tomorrow | [the] day after tomorrow | [(this | next)] {_WEEKDAY}
- | [{_WEEKDAY}] the {_ORDINAL} [of {_MONTH}] | [{_WEEKDAY}] {_MONTH} [the] {_ORDINAL})
+ | [{_WEEKDAY}] (the | {_MONTH} [the]) {_ORDINAL} [of {_MONTH}])
 """
 DAY_TYPED = f"""
 (in ({" | ".join(SMALL_NUMBERS[1:15])} | a) (day | days | week | weeks) | coming {_WEEKDAY}

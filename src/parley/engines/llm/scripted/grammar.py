@@ -1,29 +1,33 @@
 """The script as a JSGF grammar: what a recogniser should expect to hear.
 
-    said = [opening] sentence [closing]
+    said     = [opening] sentence [closing]
+    sentence = wish | [open wish] details
+    details  = "on Tuesday at ten for Anna" and the like
 
-An opening is a filler, or a whole short sentence ("hello", "yes"), and a closing a polite word,
-so that two sentences in a row are heard. Patterns that end or begin alike share what they have in
-common: the grammar's size decides how fast and how well a recogniser works.
+A recogniser copies a rule to every place that names it, and a day has a hundred words: days,
+times and names therefore stand in one place, behind all wishes that are open to some. So the
+grammar allows a little more than the script does; that costs less than a large grammar, which is
+slow and hears worse. An opening is a filler or a short sentence ("hello", "yes"): two in a row
+are heard.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from parley.engines.llm.scripted.pattern import (
-    Either,
-    Maybe,
-    Node,
-    Run,
-    Slot,
-    Word,
-    parse_pattern,
-    slots_of,
+from parley.engines.llm.scripted.details import (
+    Detail,
+    Parts,
+    joined,
+    parts_of,
+    selections,
+    split_details,
 )
+from parley.engines.llm.scripted.pattern import Either, Maybe, Node, Run, Slot, Word
 from parley.engines.llm.scripted.script import Script
-from parley.engines.llm.scripted.slots import YesNo
+from parley.engines.llm.scripted.slots import SlotType, YesNo
 from parley.engines.llm.scripted.words import CONTRACTIONS
 
 _UNHEARD_FORMS = ("cannot", "gonna", "wanna")
@@ -35,32 +39,113 @@ _LETTERS: Mapping[tuple[str, ...], str] = {("a", "m"): "a.m.", ("p", "m"): "p.m.
 _BEFORE = "(um | uh | well | okay | and)"
 _AFTER = "(please | thank you | thanks)"
 
-Parts = tuple[Node, ...]
-
 
 def jsgf(script: Script) -> str:
     """The whole grammar."""
+    writer = _Writer(script)
     intents = script.intents.values()
-    courtesies = [node for each in intents if each.is_courtesy for node in each.patterns]
-    wishes = [node for each in intents if not each.is_courtesy for node in each.patterns]
-    expected = {name for each in intents for name in each.slots}
-    answers = [node for name in sorted(expected) for node in script.slots[name].answers]
-    sentences = [*wishes, *answers]
-    slots = dict.fromkeys(name for node in (*courtesies, *sentences) for name in slots_of(node))
-    rules: list[tuple[str, Node]] = [
-        *((f"slot_{name}", script.slots[name].type.said) for name in slots),
-        ("short", shared([*courtesies, YesNo().said])),
-        ("sentence", shared(sentences)),
-        ("before", parse_pattern(_BEFORE)),
-        ("after", parse_pattern(_AFTER)),
-    ]
-    return "\n".join([
-        "#JSGF V1.0;",
-        f"grammar {re.sub(r'[^A-Za-z0-9_]', '_', script.name) or 'script'};",
-        *(f"<{name}> = {_text(node)};" for name, node in rules),
-        "public <said> = [<before>] ([<short>] <sentence> [<after>] | <short> [<short>]);",
-        "",
-    ])  # fmt: skip
+    for intent in intents:
+        writer.sort(intent.patterns, into=writer.short if intent.is_courtesy else writer.wishes)
+    for name in sorted({name for intent in intents for name in intent.slots}):
+        writer.sort(script.slots[name].answers, into=writer.wishes, is_answer=True)
+    return writer.text()
+
+
+@dataclass
+class _Writer:
+    """Sorts a script's patterns into the rules of the grammar."""
+
+    script: Script
+    short: list[Node] = field(default_factory=lambda: [YesNo().said])
+    wishes: list[Node] = field(default_factory=list[Node])
+    open_wishes: list[Node] = field(default_factory=list[Node])
+    details: list[tuple[Detail, ...]] = field(default_factory=list[tuple[Detail, ...]])
+
+    def sort(self, patterns: Iterable[Node], *, into: list[Node], is_answer: bool = False) -> None:
+        for pattern in patterns:
+            for node in pattern.options if isinstance(pattern, Either) else (pattern,):
+                head, details = split_details(node, all_leads=is_answer)
+                if not details:
+                    into.append(node)
+                    continue
+                self.details.extend(selections(details))
+                if head:
+                    self.open_wishes.append(joined(head))
+                if head and all(each.is_optional for each in details):
+                    into.append(joined(head))
+
+    def text(self) -> str:
+        sentences = ["<wish>"] if self.wishes else []
+        rules = {"short": shared(self.short)}
+        if self.wishes:
+            rules["wish"] = shared(self.wishes)
+        if self.details:
+            rules["details"] = self._details()
+            sentences.append("<details>")
+        if self.open_wishes:
+            rules["open_wish"] = shared(self.open_wishes)
+            sentences[-1] = "[<open_wish>] <details>"
+        slots = {f"slot_{name}": type_.said for type_, name in self._slot_names().items()}
+        sentence = f"[<short>] ({' | '.join(sentences)}) [{_AFTER}] | " if sentences else ""
+        return "\n".join([
+            "#JSGF V1.0;",
+            f"grammar {re.sub(r'[^A-Za-z0-9_]', '_', self.script.name) or 'script'};",
+            *(f"<{rule}> = {self._spell(node)};" for rule, node in {**slots, **rules}.items()),
+            f"public <said> = [{_BEFORE}] ({sentence}<short> [<short>]);",
+            "",
+        ])  # fmt: skip
+
+    def _details(self) -> Node:
+        """All runs of details that some wish may end with, by what they are."""
+        leads: dict[SlotType, list[Node]] = {}
+        for each in (each for row in self.details for each in row):
+            found = leads.setdefault(self.script.slots[each.slot].type, [])
+            if each.lead is not None:
+                found.append(each.lead)
+        names = self._slot_names()
+        nodes: dict[SlotType, Node] = {}
+        for type_, found in leads.items():
+            slot = Slot(names[type_])
+            nodes[type_] = Run((Maybe(shared(found)), slot)) if found else slot
+        rows = [
+            tuple(nodes[self.script.slots[each.slot].type] for each in row) for row in self.details
+        ]
+        return _factored(list(dict.fromkeys(rows)), at_end=False)
+
+    def _slot_names(self) -> dict[SlotType, str]:
+        """For each type in use, the first slot of that type: its rule serves all of them."""
+        names: dict[SlotType, str] = {}
+        for name in sorted({name for each in self.script.intents.values() for name in each.slots}):
+            names.setdefault(self.script.slots[name].type, name)
+        return names
+
+    def _spell(self, node: Node) -> str:
+        match node:
+            case Word(said=said):
+                return said
+            case Slot(name):
+                return f"<slot_{self._slot_names()[self.script.slots[name].type]}>"
+            case Maybe(part):
+                return f"[{self._spell(part)}]"
+            case Either(options):
+                return f"({' | '.join(dict.fromkeys(self._spell(option) for option in options))})"
+            case Run(parts):
+                return " ".join(self._spell_run(parts))
+
+    def _spell_run(self, parts: Parts) -> Iterable[str]:
+        """The parts in turn, words that run together ("what is") in both forms."""
+        at = 0
+        while at < len(parts):
+            pair = tuple(part.key for part in parts[at : at + 2] if isinstance(part, Word))
+            if pair in _LETTERS:
+                yield _LETTERS[pair]
+            elif pair in _SHORT_FORMS:
+                yield f"({' '.join(pair)} | {_SHORT_FORMS[pair]})"
+            else:
+                yield self._spell(parts[at])
+                at += 1
+                continue
+            at += 2
 
 
 def shared(nodes: Iterable[Node]) -> Node:
@@ -68,7 +153,7 @@ def shared(nodes: Iterable[Node]) -> Node:
     flat: list[Node] = []
     for node in nodes:
         flat.extend(node.options if isinstance(node, Either) else [node])
-    return _factored([_parts(node) for node in dict.fromkeys(flat)], at_end=True)
+    return _factored([parts_of(node) for node in dict.fromkeys(flat)], at_end=True)
 
 
 def _factored(rows: Sequence[Parts], *, at_end: bool) -> Node:
@@ -83,48 +168,10 @@ def _factored(rows: Sequence[Parts], *, at_end: bool) -> Node:
             continue
         rests = [row[:-1] if at_end else row[1:] for row in group]
         inner = _factored([rest for rest in rests if rest], at_end=at_end)
-        rest = inner if all(rests) else Maybe(inner)
-        options.append(Run((*_parts(rest), edge) if at_end else (edge, *_parts(rest))))
+        rest = parts_of(inner) if all(rests) else (Maybe(inner),)
+        options.append(Run((*rest, edge) if at_end else (edge, *rest)))
     if at_end and lonely:
         options.append(_factored(lonely, at_end=False))
     else:
-        options.extend(_node(row) for row in lonely)
+        options.extend(joined(row) for row in lonely)
     return options[0] if len(options) == 1 else Either(tuple(options))
-
-
-def _parts(node: Node) -> Parts:
-    return node.parts if isinstance(node, Run) else (node,)
-
-
-def _node(parts: Parts) -> Node:
-    return parts[0] if len(parts) == 1 else Run(parts)
-
-
-def _text(node: Node) -> str:
-    match node:
-        case Word(said=said):
-            return said
-        case Slot(name):
-            return f"<slot_{name}>"
-        case Maybe(part):
-            return f"[{_text(part)}]"
-        case Either(options):
-            return f"({' | '.join(dict.fromkeys(_text(option) for option in options))})"
-        case Run(parts):
-            return " ".join(_run(parts))
-
-
-def _run(parts: Parts) -> Iterable[str]:
-    """The parts in turn, words that run together ("what is") in both forms."""
-    at = 0
-    while at < len(parts):
-        pair = tuple(part.key for part in parts[at : at + 2] if isinstance(part, Word))
-        if pair in _LETTERS:
-            yield _LETTERS[pair]
-        elif pair in _SHORT_FORMS:
-            yield f"({' '.join(pair)} | {_SHORT_FORMS[pair]})"
-        else:
-            yield _text(parts[at])
-            at += 1
-            continue
-        at += 2

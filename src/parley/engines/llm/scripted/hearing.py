@@ -10,7 +10,7 @@ from parley.engines.llm.scripted.automaton import Automaton
 from parley.engines.llm.scripted.matching import Fit, Utterance
 from parley.engines.llm.scripted.script import Intent, Script
 from parley.engines.llm.scripted.slots import SlotType, YesNo
-from parley.engines.llm.scripted.words import FILLERS, words_of
+from parley.engines.llm.scripted.words import FILLERS, MAX_LETTERS, words_of
 
 _REMEMBERED_UTTERANCES = 1024
 _ASIDE_SHARE = 0.6
@@ -114,9 +114,13 @@ class Listener:
         self.script = script
         self.yes_no = YesNo()
         self.hear = lru_cache(_REMEMBERED_UTTERANCES)(self._hear)
-        self.listen = lru_cache(_REMEMBERED_UTTERANCES)(self._listen)
+        self._listen = lru_cache(_REMEMBERED_UTTERANCES)(self._hear_text)
 
-    def _listen(self, text: str) -> Heard:
+    def listen(self, text: str) -> Heard:
+        # A book that was pasted into a chat must not stay in memory.
+        return self._listen(text[:MAX_LETTERS])
+
+    def _hear_text(self, text: str) -> Heard:
         return self.hear(words_of(text))
 
     def _hear(self, words: tuple[str, ...]) -> Heard:

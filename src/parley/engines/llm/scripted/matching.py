@@ -144,9 +144,9 @@ class Utterance:
         )  # fmt: skip
 
     def _skip(self, path: _Path, at: int) -> _Path:
-        score, matched, missing, skipped, *rest = path
+        score, matched, missing, skipped, start, end, telling, slots = path
         cost = 0.0 if self.weights[at] < _FREE_TO_SKIP else self.weights[at] * _SKIPPED_COST
-        return (score - cost, matched, missing, skipped + cost, *rest)
+        return (score - cost, matched, missing, skipped + cost, start, end, telling, slots)
 
     def _is_believable(self, path: _Path) -> bool:
         _, matched, missing, skipped, _, _, telling, _ = path
@@ -160,8 +160,8 @@ class Utterance:
 
 
 def _miss(path: _Path, cost: float) -> _Path:
-    score, matched, missing, *rest = path
-    return (score - cost, matched, missing + cost, *rest)
+    score, matched, missing, skipped, start, end, telling, slots = path
+    return (score - cost, matched, missing + cost, skipped, start, end, telling, slots)
 
 
 def _offer(row: list[_Path | None], state: int, path: _Path) -> None:
@@ -179,5 +179,6 @@ def _beats(path: _Path, other: _Path | None) -> bool:
 
 
 def _fit(path: _Path) -> Fit:
-    *facts, slots = path
-    return Fit(*facts, {name: (start, end) for name, start, end in slots})
+    score, matched, missing, skipped, start, end, telling, slots = path
+    places = {name: (begin, stop) for name, begin, stop in slots}
+    return Fit(score, matched, missing, skipped, start, end, telling, places)

@@ -132,7 +132,8 @@ class _Parser:
     def _sequence(self, parts: list[Node]) -> Node:
         if not parts:
             raise self._bad("an alternative is empty; use [ ] for words that may be left out")
-        return parts[0] if len(parts) == 1 else Run(tuple(parts))
+        flat = [one for part in parts for one in (part.parts if isinstance(part, Run) else (part,))]
+        return flat[0] if len(flat) == 1 else Run(tuple(flat))
 
     def _bad(self, what: str) -> BadPattern:
         return BadPattern(f'In "{self._text}": {what}.')

@@ -12,11 +12,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, cast
 
 from parley.engines.llm.scripted.dialogue import Dialogue
 from parley.engines.llm.scripted.hearing import Listener
-from parley.engines.llm.scripted.results import Answer, answer_in, late_answer, text_of
+from parley.engines.llm.scripted.results import (
+    Answer,
+    answer_in,
+    calls_in,
+    late_answer,
+    text_of,
+)
 from parley.engines.llm.scripted.turn import Turn
 from parley.engines.llm.scripted.words import words_of
 from parley.engines.spec import Message
@@ -34,16 +39,19 @@ def next_turn(
     replay = _Replay(Dialogue(listener, tools, now), messages)
     for number, message in enumerate(messages):
         replay.play(number, message)
-    return replay.turn if replay.turn is not None else replay.unprompted()
+    return replay.unspoken() or replay.unprompted()
 
 
 class _Replay:
+    """``_turn`` is what the script had to say last; ``_spoken`` what was said since then."""
+
     def __init__(self, dialogue: Dialogue, messages: Sequence[Message]) -> None:
-        self.turn: Turn | None = None
         self._dialogue = dialogue
         self._messages = messages
-        self._has_begun = False
+        self._turn: Turn | None = None
+        self._spoken: list[str] = []
         self._is_news = False
+        self._has_begun = False
         self._last_heard = max(
             (number for number, each in enumerate(messages) if each.get("role") == "user"),
             default=-1,
@@ -63,61 +71,59 @@ class _Replay:
                 if late is not None:
                     self._tool(number, *late)
                 elif not self._has_begun:
-                    self._begin_with(self._dialogue.greet())
+                    self._have(self._dialogue.greet())
                 elif number == len(self._messages) - 1:
-                    self.turn = self._dialogue.nudge()
+                    self._have(self._dialogue.nudge())
             case _:
                 # The instructions of a language model mean nothing to a script.
                 return
+
+    def unspoken(self) -> Turn | None:
+        """What the script had to say last, unless it has been said, or begun to be."""
+        turn = self._turn
+        if turn is None or any(_opens(text, turn.text) for text in self._spoken):
+            return None
+        return turn
 
     def unprompted(self) -> Turn:
         """The script is to speak, though all that was said is answered."""
         return self._dialogue.nudge() if self._has_begun else self._dialogue.greet()
 
-    def _begin_with(self, turn: Turn) -> None:
+    def _have(self, turn: Turn, *, is_news: bool = False) -> None:
         self._has_begun = True
-        self._is_news = False
-        self.turn = turn
+        self._turn = turn
+        self._is_news = is_news
+        self._spoken = []
 
     def _user(self, message: Message) -> None:
         text = text_of(message)
         if not self._has_begun and _GREET.search(text):
-            self._begin_with(self._dialogue.greet())
+            self._have(self._dialogue.greet())
             return
         # The caller spoke before hearing what a tool has done: that must still be told.
-        news = self.turn.text if self.turn is not None and self._is_news else ""
+        news = self.unspoken() if self._is_news else None
         turn = self._dialogue.hear(text)
-        self._begin_with(replace(turn, text=f"{news} {turn.text}".strip()) if news else turn)
+        if news is not None:
+            turn = replace(turn, text=f"{news.text} {turn.text}".strip())
+        self._have(turn)
 
     def _assistant(self, message: Message) -> None:
         self._has_begun = True
-        calls = message.get("tool_calls")
-        for call in cast("list[Any]", calls) if isinstance(calls, list) else []:
-            if isinstance(call, dict):
-                fields = cast("dict[str, Any]", call)
-                function = fields.get("function")
-                name = (
-                    cast("dict[str, Any]", function).get("name")
-                    if isinstance(function, dict)
-                    else ""
-                )
-                self._dialogue.tool_requested(str(fields.get("id")), str(name))
+        for id, name in calls_in(message):
+            self._dialogue.tool_requested(id, name)
         text = text_of(message)
         if text:
+            self._spoken.append(text)
             self._dialogue.spoken(text)
-            if self.turn is not None and _opens(text, self.turn.text):
-                self.turn = None
 
     def _tool(self, number: int, id: str, answer: Answer) -> None:
-        self._has_begun = True
         if answer.state == "running":
             if self._last_heard < number:
-                self.turn = self._dialogue.wait()
+                self._have(self._dialogue.wait())
         elif answer.state == "stopped" and self._last_heard > number:
             self._dialogue.tool_cancelled(id)
         else:
-            self.turn = self._dialogue.tool_answered(id, answer)
-            self._is_news = True
+            self._have(self._dialogue.tool_answered(id, answer), is_news=True)
 
 
 def _opens(heard: str, said: str) -> bool:

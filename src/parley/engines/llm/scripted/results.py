@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -68,6 +68,18 @@ def late_answer(message: Message) -> tuple[str, Answer] | None:
     if payload.get("type") != "async_tool" or not isinstance(payload.get("tool_call_id"), str):
         return None
     return payload["tool_call_id"], _later(payload)
+
+
+def calls_in(message: Message) -> Iterator[tuple[str, str]]:
+    """The id and the name of each tool that an assistant's message calls."""
+    calls = message.get("tool_calls")
+    for call in cast("list[Any]", calls) if isinstance(calls, list) else []:
+        if not isinstance(call, dict):
+            continue
+        fields = cast("dict[str, Any]", call)
+        function = fields.get("function")
+        named = cast("dict[str, Any]", function) if isinstance(function, dict) else {}
+        yield str(fields.get("id")), str(named.get("name"))
 
 
 def text_of(message: Message) -> str:

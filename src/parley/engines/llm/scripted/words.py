@@ -14,6 +14,9 @@ from parley.core.spoken import SMALL_NUMBERS, TENS, spoken_number
 MAX_WORDS = 80
 """Longer utterances are cut: nobody says more in one turn that a script could use."""
 
+MAX_LETTERS = MAX_WORDS * 40
+"""Of longer texts only the beginning is looked at."""
+
 _FILLERS = """
 ah actually er erm hm hmm just kindly mhm mm now oh okay please quite really right so then uh uhm
 um well
@@ -86,8 +89,7 @@ NUMBER_WORDS = frozenset([*SMALL_NUMBERS, *TENS[2:], "hundred", "oh"])
 
 def words_of(text: str) -> tuple[str, ...]:
     """The words of a text, at most ``MAX_WORDS``. A date such as 2026-03-03 stays one word."""
-    # Far more characters than MAX_WORDS need: a book pasted into a chat costs no more than a page.
-    text = text[: MAX_WORDS * 40].lower().replace("’", "'").replace("‘", "'")
+    text = text[:MAX_LETTERS].lower().replace("’", "'").replace("‘", "'")
     text = _HALF_DAY.sub(lambda match: f" {match[1] or match[2]} m", text)
     words: list[str] = []
     for match in _TOKEN.finditer(text):
