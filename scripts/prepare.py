@@ -38,13 +38,13 @@ VERBS = {
         "Parley's own options are listed here once the checkout is prepared.",
     ),
     "test": Verb(
-        Needs(groups=_DEV),
+        Needs(groups=_DEV, page_tools=True),
         ("python", str(ROOT / "scripts/run_tests.py")),
         "scripts/test [PYTEST ARGUMENTS]: prepare, run scripts/check, then pytest.\n"
         "With arguments that name tests, only those run. CI=true lets nothing be skipped.",
     ),
     "check": Verb(
-        Needs(groups=_DEV),
+        Needs(groups=_DEV, page_tools=True),
         ("python", str(ROOT / "scripts/run_checks.py")),
         "scripts/check [--fix]: prepare, then run the linters and type checkers.",
     ),

@@ -15,14 +15,18 @@ from pathlib import Path
 
 from bootstrap.progress import Progress
 
+_NO_SOURCES = ("node_modules", "dist", "test")
+
 
 @dataclass(frozen=True)
 class Needs:
-    """What a script needs: dependency groups, extras (None: all of them), the built page."""
+    """What a script needs: dependency groups, extras (None: all of them), the built page, and
+    what builds and checks the page."""
 
     groups: frozenset[str] = frozenset()
     extras: frozenset[str] | None = None
     page: bool = True
+    page_tools: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Checkout:
         self._built_page = root / "src/parley/console/web/index.html"
 
     def is_prepared(self, needs: Needs) -> bool:
-        return self.has_environment(self.flags_for(needs)) and (not needs.page or self.has_page())
+        return self.has_environment(self.flags_for(needs)) and not self.lacks_page(needs)
 
     def has_environment(self, flags: frozenset[str]) -> bool:
         """Whether .venv holds what uv would install with ``flags`` now."""
@@ -59,11 +63,15 @@ class Checkout:
             and self.owns_venv()
         )
 
-    def has_page(self) -> bool:
-        """Whether the page is built from the present sources (a package has no sources)."""
+    def lacks_page(self, needs: Needs) -> bool:
+        """Whether the page must be built from its sources; a package has none."""
         if not self._web.is_dir():
-            return True
-        return self._built_page.exists() and self.read_stamp().page == self.page_digest()
+            return False
+        is_built = self._built_page.exists() and self.read_stamp().page == self.page_digest()
+        return (needs.page and not is_built) or (needs.page_tools and not self.has_page_tools())
+
+    def has_page_tools(self) -> bool:
+        return (self._web / "node_modules").is_dir()
 
     def owns_venv(self) -> bool:
         """Whether .venv was made in this very folder; a copied one runs the other one's code."""
@@ -77,7 +85,7 @@ class Checkout:
         """What uv must be told to install: the page's tools only while the page isn't built."""
         extras = self.known_flags("extra") if needs.extras is None else flags("extra", needs.extras)
         groups = flags("group", needs.groups)
-        if needs.page and not self.has_page():
+        if self.lacks_page(needs):
             groups |= flags("group", {"web"})
         return extras | groups
 
@@ -144,5 +152,5 @@ def _digest(files: Iterable[Path], salt: str) -> str:
 
 def _sources(folder: Path) -> Iterator[Path]:
     for where, folders, names in os.walk(folder):
-        folders[:] = [f for f in folders if f not in ("node_modules", "dist") and f[0] != "."]
+        folders[:] = [f for f in folders if f not in _NO_SOURCES and f[0] != "."]
         yield from (Path(where) / name for name in names if name[0] != ".")

@@ -34,11 +34,13 @@ class SetUp:
             if self._checkout.is_prepared(needs):
                 return
             started = time.monotonic()
+            version = ".".join(map(str, sys.version_info[:3]))
+            self._progress.say(f"preparing with Python {version}; later starts skip this")
             self._checkout.log.write_bytes(b"")
             flags = self._checkout.flags_for(needs)
             if not self._checkout.has_environment(flags):
                 self._install(flags)
-            if needs.page and not self._checkout.has_page():
+            if self._checkout.lacks_page(needs):
                 self._build_page()
             self._progress.say(f"prepared in {time.monotonic() - started:.0f} s")
 
@@ -80,7 +82,11 @@ class SetUp:
 
     def _build_page(self) -> None:
         digest = self._checkout.page_digest()
-        self._run("building the page", self._checkout.venv / "bin/python", "web/build.py")
+        command: list[str | Path] = [self._checkout.venv / "bin/python", "web/build.py"]
+        # The builder fetches its tools only when it has something to build.
+        if not self._checkout.has_page_tools():
+            command.append("--force")
+        self._run("building the page", *command)
         self._checkout.write_stamp(replace(self._checkout.read_stamp(), page=digest))
 
     def _run(self, what: str, *command: str | Path) -> None:

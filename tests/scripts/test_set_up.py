@@ -82,6 +82,28 @@ def test_the_pages_tools_are_installed_only_while_the_page_is_not_built(
     assert checkout.flags_for(SERVE) == {"--extra=espeak"}
 
 
+def test_what_checks_the_page_is_fetched_again_when_it_was_deleted(
+    checkout: Checkout, set_up: SetUp
+) -> None:
+    checks = replace(TEST, page_tools=True)
+    (checkout.root / "web/build.py").write_text(
+        "import pathlib, sys\n"
+        "for made in ('web/node_modules', 'src/parley/console/web'):\n"
+        "    pathlib.Path(made).mkdir(parents=True, exist_ok=True)\n"
+        "pathlib.Path('src/parley/console/web/index.html').write_text(' '.join(sys.argv[1:]))\n"
+    )
+
+    set_up.prepare(checks)
+    prepared = checkout.is_prepared(checks)
+    (checkout.root / "web/node_modules").rmdir()
+    after_deletion = (checkout.is_prepared(checks), checkout.is_prepared(SERVE))
+    set_up.prepare(checks)
+
+    assert prepared
+    assert after_deletion == (False, True)
+    assert (checkout.root / "src/parley/console/web/index.html").read_text() == "--force"
+
+
 def test_a_venv_that_was_copied_from_another_folder_is_made_anew(
     checkout: Checkout, set_up: SetUp
 ) -> None:

@@ -6,7 +6,7 @@ from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
 from parley.settings.field import setting
-from parley.settings.values import AnyUrl, EngineNames, Folder, HttpUrl, SocketUrl
+from parley.settings.values import AnyUrl, EngineNames, HttpUrl, SocketUrl
 
 _ENGINES = "auto, an engine's name, or several names with commas (the first that answers is taken)"
 _HTTP = "a URL that starts with http:// or https://"
@@ -49,12 +49,13 @@ class EngineSettings(BaseSettings):
         le=64,
         example="2",
     )
-    script: Folder | None = setting(
+    script: str | None = setting(
         "PARLEY_SCRIPT",
         None,
         "The YAML script of the scripted dialogue engine.",
         "engines",
-        shown="the one that ships",
+        allowed="a path, or the name of a script that ships",
+        shown="receptionist",
         engines=("scripted",),
         example="/etc/parley/script.yaml",
     )

@@ -119,8 +119,13 @@ class Seen(BaseObserver):
         return [frame for frame in self.frames if isinstance(frame, kind)]
 
     async def wait_for(self, kind: type[Frame], count: int = 1) -> None:
-        async with self._arrived:
-            await self._arrived.wait_for(lambda: len(self.of(kind)) >= count)
+        looked_at = 0
+        while count:
+            async with self._arrived:
+                while looked_at == len(self.frames):
+                    await self._arrived.wait()
+            count -= isinstance(self.frames[looked_at], kind)
+            looked_at += 1
 
 
 class SpeakingCall:

@@ -22,15 +22,15 @@ from pipecat.services.settings import TTSSettings
 
 from parley.engines.spec import SpeechOptions
 from parley.engines.tts.live import LiveAudioFrame, LiveSpeech
-from parley.testing.speech import FakeSynthesizer
+from parley.testing.speech import LEVEL_STEP, FakeSynthesizer
 from tests.engines.tts.call import CHUNK_MS, RATE_HZ, speaking_call
 
 SEVEN_WORDS = "One two three four five six seven."
 
 
 def live(engine: FakeSynthesizer, **changes: object) -> LiveSpeech:
-    options = SpeechOptions()
-    return LiveSpeech(engine, options, output_rate_hz=RATE_HZ, **changes)  # pyright: ignore[reportArgumentType]
+    given = {"sentence_gap_ms": 0, **changes}
+    return LiveSpeech(engine, SpeechOptions(), output_rate_hz=RATE_HZ, **given)  # type: ignore[arg-type]
 
 
 # ── what the conversation keeps ──────────────────────────────────────────────────────────────
@@ -268,6 +268,17 @@ async def test_sound_leaves_at_the_outputs_rate_in_whole_chunks_and_nothing_is_l
         assert {frame.sample_rate for frame in sent} == {RATE_HZ}
         assert all(frame.num_frames % chunk == 0 for frame in sent)
         assert 0 <= sum(frame.num_frames for frame in sent) - 7 * 210 * RATE_HZ // 1000 < chunk
+
+
+async def test_there_is_a_gap_between_sentences_and_none_before_the_first_or_between_clauses():
+    engine = FakeSynthesizer(word_ms=100)
+    async with speaking_call(live(engine, sentence_gap_ms=60)) as call:
+        await call.reply("Just so. ", "Well. ", "And if you like it,", " then fine.")
+        await call.kept()
+
+        heard = [level // LEVEL_STEP for level in call.output.levels]
+        gaps = [i * CHUNK_MS for i, level in enumerate(heard) if not level]
+        assert gaps == [200, 220, 240, 360, 380, 400]
 
 
 async def test_a_sound_frame_is_written_in_logs_by_its_name_alone():

@@ -31,6 +31,7 @@ from pipecat.workers.runner import WorkerRunner
 from parley.api.errors import install_error_handlers
 from parley.core.call import CallInfo, EndReason
 from parley.core.errors import CallLimitReached, NotFound
+from parley.transports.webrtc.aiortc_inside import close_for_good
 from parley.transports.webrtc.media import WebRtcMedia
 from parley.transports.webrtc.options import WebRtcOptions
 from parley.transports.webrtc.peers import Peers
@@ -307,8 +308,9 @@ class Caller:
                 protocol.transport.close()
 
     async def close(self) -> None:
-        await self.pc.close()
+        await close_for_good(self.pc)
         if self._listening is not None:
+            self._listening.cancel()
             await asyncio.gather(self._listening, return_exceptions=True)
 
 

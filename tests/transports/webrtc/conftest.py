@@ -41,12 +41,12 @@ async def town() -> AsyncIterator[Callable[..., Town]]:
 
 
 async def settled(before: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
-    """What is left of the tasks begun since, once those in their last steps have taken them."""
-    for _ in range(50):
-        left = asyncio.all_tasks() - before
-        if not left:
+    """What is left of the tasks begun since, once those in their last steps have taken them:
+    aioice notices at its next turn, 20 ms later, that it has been closed."""
+    for _ in range(100):
+        if not asyncio.all_tasks() - before:
             break
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
     return asyncio.all_tasks() - before
 
 

@@ -139,7 +139,7 @@ export class ParleyClient extends Emitter<ClientEvents> {
     if (this.#peer) this.#replaced.push(this.#peer);
     const peer = new Peer(this.signalling, this.#iceServers, this.microphone!, {
       onMessage: (from, text) => this.#received(from, text),
-      onSound: (from, stream) => from === this.#peer && this.emit("sound", stream),
+      onSound: (from) => from === this.#peer && this.state === "connecting" && this.#play(from),
       onLost: (from, why) => from === this.#peer && void this.#reconnect(why),
     });
     this.#peer = peer;
@@ -148,9 +148,14 @@ export class ParleyClient extends Emitter<ClientEvents> {
     } finally {
       this.#pcId = peer.pcId || this.#pcId;
     }
+    if (this.state === "reconnecting") this.#play(peer);
     this.#replaced.splice(0).forEach((old) => old.close());
     if (!this.#isBotReady) peer.send(rtvi.clientReady(navigator.userAgent));
     this.#signal("connected");
+  }
+
+  #play(peer: Peer): void {
+    if (peer.sound) this.emit("sound", peer.sound);
   }
 
   #adopt(answer: Answer): void {
@@ -195,7 +200,7 @@ export class ParleyClient extends Emitter<ClientEvents> {
 
   #received(peer: Peer, text: string): void {
     // A peer that was left may still tell how its call ended, but that call is no longer ours.
-    if (peer !== this.#peer) return;
+    if (peer !== this.#peer && !this.#replaced.includes(peer)) return;
     if (rtvi.isPeerLeft(text)) return this.#end("unknown");
     const message = rtvi.parse(text);
     if (!message) return;

@@ -9,7 +9,8 @@ const SILENT_MS = 2500;
 
 export interface PeerListener {
   onMessage(peer: Peer, text: string): void;
-  onSound(peer: Peer, stream: MediaStream): void;
+  /** The far side's `sound` is there. */
+  onSound(peer: Peer): void;
   /** The far side can't be reached any more, or has closed. Told once. */
   onLost(peer: Peer, why: string): void;
 }
@@ -30,6 +31,7 @@ export class Peer {
   #packetsAtMs = 0;
   #lookedAtMs = 0;
   pcId = "";
+  sound: MediaStream | undefined;
 
   constructor(
     signalling: Signalling,
@@ -117,7 +119,8 @@ export class Peer {
       this.#sendCandidates();
     });
     this.pc.addEventListener("track", ({ track, streams }) => {
-      this.#listener.onSound(this, streams[0] ?? new MediaStream([track]));
+      this.sound = streams[0] ?? new MediaStream([track]);
+      this.#listener.onSound(this);
     });
     this.pc.addEventListener("connectionstatechange", () => this.#stateChanged());
     this.channel.addEventListener("open", () => this.#stateChanged());

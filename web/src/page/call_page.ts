@@ -98,13 +98,14 @@ export class CallPage {
     this.#hasToldOfSilence = false;
     this.#liveSinceMs = 0;
     this.phase = "listening";
-    this.#stage.context();
     void this.#client.start({
       agent: agent.name,
       voice: this.#agents.voice,
       microphoneId: this.#devices.microphoneId,
       typeOnly: isTypeOnly,
     });
+    // After the microphone has been asked for, which takes longer; still within the click.
+    this.#stage.context();
   }
 
   #mute(isMuted: boolean): void {

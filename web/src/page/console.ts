@@ -51,6 +51,7 @@ export class Console {
 
   setUnavailable(): void {
     this.#start.hidden = true;
+    this.#settings.hidden = true;
     this.#state.textContent = "Not available";
     this.#state.dataset["state"] = "failed";
   }
@@ -64,6 +65,7 @@ export class Console {
       element(`engine-${kind}`, HTMLElement).textContent = agent.engines[kind];
     }
     element("engines", HTMLElement).hidden = false;
+    this.#settings.hidden = false;
     this.#start.disabled = false;
     this.#start.hidden = false;
   }

@@ -145,7 +145,7 @@ def _cut_up(text: str, language: str) -> tuple[WordRow, list[Clause]]:
 async def _pieces(
     rate_hz: int, clause: Clause, start: int, speaking: AsyncGenerator[Burst]
 ) -> AsyncGenerator[Piece]:
-    cutter = ClauseCutter(rate_hz, start)
+    cutter = ClauseCutter(rate_hz, start, trims_start=start == 0)
     async with aclosing(speaking) as bursts:
         async for burst in bursts:
             borders = [Border(at, clause.spoken_at + position) for at, position in burst.words]

@@ -30,7 +30,7 @@ from pipecat.services.tts_service import TTSService
 from pipecat.utils.errors import ErrorCategory
 from pipecat.utils.text.base_text_aggregator import TextType
 
-from parley.core.audio import Audio
+from parley.core.audio import Audio, pcm_bytes
 from parley.engines.spec import SpeechOptions, Synthesizer
 from parley.engines.tts.aggregation import SpeechAggregator
 from parley.engines.tts.pace import Pace
@@ -40,8 +40,11 @@ from parley.engines.tts.utterance import Portion, SpeakingRate, Utterance
 MAX_AHEAD_MS = 4000
 HURRY_BELOW_MS = 700
 """With less than this left to play, a clause is spoken before its sentence is complete."""
+SENTENCE_GAP_MS = 120
+"""Engines end a sentence as if it were the last; this lets the next one breathe."""
 LONGEST_SILENCE_S = 60.0
 
+_CLAUSE_CLOSERS = frozenset(",;:–—-、，；：")
 _IN_ORDER = 0
 """As a frame's ``pts``: Pipecat sends frames with a time past the queue of sound, and sets one
 where there is None; zero is a time to it, but not one that counts."""
@@ -69,6 +72,7 @@ class LiveSpeech(TTSService):
         *,
         output_rate_hz: int,
         max_ahead_ms: float = MAX_AHEAD_MS,
+        sentence_gap_ms: int = SENTENCE_GAP_MS,
         reports_progress: bool = True,
         name: str | None = None,
     ) -> None:
@@ -85,6 +89,8 @@ class LiveSpeech(TTSService):
         self._engine = engine
         self._options = options
         self._rate_hz = output_rate_hz
+        self._gap = Portion(bytes(pcm_bytes(sentence_gap_ms, output_rate_hz)), 0)
+        self._has_sentence_before = False
         self._reports_progress = reports_progress
         self._pace = Pace(max_ahead_ms)
         self._rate = SpeakingRate()
@@ -108,9 +114,7 @@ class LiveSpeech(TTSService):
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, InterruptionFrame):
             self._pace.reset()
-        elif isinstance(frame, TTSSpeakFrame) or (
-            isinstance(frame, AggregatedTextFrame) and not frame.skip_tts
-        ):
+        elif isinstance(frame, TTSSpeakFrame | AggregatedTextFrame) and not _is_silent(frame):
             frame.text = await speakable(frame.text, frame.text_type)
         await super().process_frame(frame, direction)
 
@@ -155,14 +159,19 @@ class LiveSpeech(TTSService):
     async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
         """One sentence as frames; the audio context opens with its first sound."""
         utterance = Utterance(text, self._rate_hz, self._rate)
-        if not self.audio_context_available(context_id):
+        is_first = not self.audio_context_available(context_id)
+        if is_first:
             await self.start_ttfb_metrics()
         await self.start_tts_usage_metrics(text)
+        gap = self._gap if self._has_sentence_before and not is_first else None
         words_done = 0
         try:
             async with aclosing(self._portions(utterance)) as portions:
                 async for portion in portions:
                     await self._open_context(context_id)
+                    if gap and gap.pcm:
+                        yield await self._sound(gap, context_id)
+                        gap = None
                     if portion.pcm:
                         yield await self._sound(portion, context_id)
                     for frame in self._words(utterance, words_done, portion, context_id):
@@ -173,6 +182,7 @@ class LiveSpeech(TTSService):
             await self.push_error(
                 f"Speech failed: {error}", exception=error, category=ErrorCategory.UNKNOWN
             )
+        self._has_sentence_before = text.rstrip("\"')]”’")[-1:] not in _CLAUSE_CLOSERS
         for frame in self._aggregated_frame_sequencer.complete_spoken_slot():
             yield frame
 
@@ -235,3 +245,7 @@ class LiveSpeech(TTSService):
         if "voice" in changed:
             self.set_options(replace(self._options, voice=str(self._settings.voice or "")))
         return changed
+
+
+def _is_silent(frame: TTSSpeakFrame | AggregatedTextFrame) -> bool:
+    return isinstance(frame, AggregatedTextFrame) and bool(frame.skip_tts)

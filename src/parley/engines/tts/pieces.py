@@ -38,16 +38,18 @@ class Piece:
 class ClauseCutter:
     """Takes one clause's sound and word borders; gives it out trimmed and cut.
 
-    Silence at the start goes. The last ``HELD_MS`` of sound stay back until more comes, so
-    that the clause's last words end with its last sound and not with the silence behind it.
+    With ``trims_start`` silence at the start goes; inside a text it belongs to the speech, as
+    the stop before a k does. The last ``HELD_MS`` of sound stay back until more comes, so that
+    the clause's last words end with its last sound and not with the silence behind it.
     """
 
-    def __init__(self, rate_hz: int, spoken_to: int) -> None:
+    def __init__(self, rate_hz: int, spoken_to: int, *, trims_start: bool = True) -> None:
         self._piece = rate_hz * PIECE_MS // 1000
         self._lead = rate_hz * LEAD_MS // 1000
         self._held = rate_hz * HELD_MS // 1000
         self._waiting: Samples = np.zeros(0, np.int16)
         self._at = 0
+        self._trims_start = trims_start
         self._has_begun = False
         self._borders: deque[Border] = deque()
         self._spoken_to = spoken_to
@@ -59,7 +61,8 @@ class ClauseCutter:
         if not self._has_begun:
             silent = int(loud[0]) if len(loud) else len(self._waiting)
             self._has_begun = bool(len(loud))
-            self._drop(max(silent - self._lead, 0))
+            if self._trims_start:
+                self._drop(max(silent - self._lead, 0))
             loud = self._loud()
         if len(loud):
             yield from self._give(int(loud[-1]) + 1 - self._held, crumb=self._piece // 2)

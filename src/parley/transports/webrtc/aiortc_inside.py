@@ -48,6 +48,24 @@ def packets_received(transceiver: RTCRtpTransceiver) -> int:
     return sum(getattr(entry, "packetsReceived", 0) for entry in stats.values())
 
 
+async def close_for_good(pc: RTCPeerConnection) -> None:
+    """Close, whatever the connection is about to do.
+
+    Closed in the moment in which ICE connects, aioice would begin checks of the peer's consent
+    that nobody ends; closed in the moment in which DTLS connects, aiortc would start a sender
+    and a receiver, with a thread, that it believes to have stopped.
+    """
+    for part in [t.receiver for t in pc.getTransceivers()] + ([pc.sctp] if pc.sctp else []):
+        cast(Any, part.transport.transport)._connection.query_consent = _check_nothing
+    await pc.close()
+    for transceiver in pc.getTransceivers():
+        await transceiver.stop()
+
+
+async def _check_nothing() -> None:
+    return
+
+
 def has_unacknowledged_messages(pc: RTCPeerConnection) -> bool:
     """Whether data channel messages wait to be sent, or to be confirmed by the far side."""
     sctp = cast(Any, pc.sctp)

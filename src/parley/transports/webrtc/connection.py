@@ -29,6 +29,7 @@ from parley.transports.webrtc.aiortc_inside import (
     TESTED_AIORTC,
     accept_only_opus,
     can_replace_jitter_buffer,
+    close_for_good,
     first_mid,
     has_unacknowledged_messages,
     packets_received,
@@ -84,6 +85,7 @@ class BrowserConnection(SmallWebRTCConnection):
         self._candidates = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._freeing: asyncio.Task[None] | None = None
         super().__init__(ice_servers=[_for_aiortc(server) for server in plan.ice_servers])
 
     # ── offer and answer ─────────────────────────────────────────────────────────────────
@@ -260,8 +262,14 @@ class BrowserConnection(SmallWebRTCConnection):
         await self.close()
 
     async def close(self) -> None:
-        """Free everything. May be repeated."""
-        self._closed = True
+        """Free everything. May be repeated; once begun it goes on if the waiting is cancelled,
+        since aiortc can't be closed again after half a closing."""
+        if self._freeing is None:
+            self._closed = True
+            self._freeing = asyncio.create_task(self._free(), name=f"close:{self.pc_id}")
+        await asyncio.shield(self._freeing)
+
+    async def _free(self) -> None:
         if self.track is not None:
             self.track.playout = None
             self.track.stop()
@@ -270,7 +278,7 @@ class BrowserConnection(SmallWebRTCConnection):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
             async with asyncio.timeout(_CLOSE_LIMIT_S):
-                await self._pc.close()
+                await close_for_good(self._pc)
         except TimeoutError:
             log.error("peer_connection_stuck", pc_id=self.pc_id)
         self._channel = None

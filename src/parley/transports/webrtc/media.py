@@ -75,8 +75,7 @@ class WebRtcMedia(PlainMedia):
         self._past: dict[str, float] = {}
         self._messages_dropped = 0
         self._wake = asyncio.Event()
-        self._closing = asyncio.Lock()
-        self._closed = False
+        self._closing: asyncio.Task[None] | None = None
         self._minder = asyncio.create_task(self._mind(), name=f"webrtc:{call_id}")
 
     # ── CallMedia ────────────────────────────────────────────────────────────────────────
@@ -113,24 +112,25 @@ class WebRtcMedia(PlainMedia):
         )
 
     async def hang_up(self, reason: EndReason) -> None:
-        async with self._closing:
-            if self._closed:
-                return
+        if self._closing is None:
             self._presence.leave(reason)
-            self._minder.cancel()
-            await asyncio.gather(self._minder, return_exceptions=True)
-            connection = self._connection
-            if connection is not None and connection.can_send:
-                # What Pipecat's own client understands as the end.
-                connection.send_app_message({"type": "signalling", "message": {"type": "peerLeft"}})
-                await connection.flushed(_LAST_MESSAGES_LIMIT_S)
-            self._playout.clear()
-            for connection in self._connections():
-                await connection.close()
-            self._tell_skipped()
-            self._closed = True
-            log.info("webrtc_closed", reason=reason, **self.counters())
-            self.on_over()
+            self._closing = asyncio.create_task(self._close(reason), name=f"hang_up:{self.call_id}")
+        await asyncio.shield(self._closing)
+
+    async def _close(self, reason: EndReason) -> None:
+        self._minder.cancel()
+        await asyncio.gather(self._minder, return_exceptions=True)
+        connection = self._connection
+        if connection is not None and connection.can_send:
+            # What Pipecat's own client understands as the end.
+            connection.send_app_message({"type": "signalling", "message": {"type": "peerLeft"}})
+            await connection.flushed(_LAST_MESSAGES_LIMIT_S)
+        self._playout.clear()
+        for connection in self._connections():
+            await connection.close()
+        self._tell_skipped()
+        log.info("webrtc_closed", reason=reason, **self.counters())
+        self.on_over()
 
     # ── for the signalling ───────────────────────────────────────────────────────────────
 

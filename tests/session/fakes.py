@@ -1,0 +1,98 @@
+"""A house with fake engines, and calls in it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from parley.agents.schema import Agent
+from parley.core.bus import Bus
+from parley.core.call import CallInfo
+from parley.core.errors import NotFound
+from parley.core.events import Event
+from parley.engines.spec import ChatOptions, SpeechOptions, TranscribeOptions
+from parley.session.control import SessionControl
+from parley.session.host import SessionHost
+from parley.session.house import House
+from parley.session.pipeline import CallEngines
+from parley.session.turns import Listening
+from parley.testing.engines import FakeChatter, FakeTranscriber
+from parley.testing.speech import FakeSynthesizer
+from parley.testing.transport import FakeTransport
+from parley.tools.spec import Tool
+
+AGENT = Agent(name="tester", greeting="Hello.", goodbye="", instructions="You are a test.")
+
+
+@dataclass
+class FakeHouse:
+    """What the tests set up before they open a host on it."""
+
+    listening: Listening
+    agents: list[Agent] = field(default_factory=lambda: [AGENT])
+    stt: FakeTranscriber = field(default_factory=FakeTranscriber)
+    llm: FakeChatter = field(default_factory=lambda: FakeChatter(lambda _: "Yes."))
+    tts: FakeSynthesizer = field(default_factory=lambda: FakeSynthesizer(word_ms=20, piece_ms=20))
+    tools: Sequence[Tool] = ()
+    spare_voice: bytes = b""
+
+    def get(self, name: str) -> Agent:
+        for agent in self.agents:
+            if name in ("", agent.name):
+                return agent
+        raise NotFound(f"There is no agent {name!r}.")
+
+    async def engines_for(self, agent: Agent, voice: str) -> CallEngines:
+        return CallEngines(
+            self.stt,
+            self.llm,
+            self.tts,
+            TranscribeOptions(),
+            ChatOptions(),
+            SpeechOptions(voice=voice or agent.voice),
+        )
+
+    def tools_for(self, agent: Agent) -> Sequence[Tool]:
+        return self.tools
+
+    @asynccontextmanager
+    async def host(self, *, max_calls: int = 10) -> AsyncIterator[SessionHost]:
+        async with Bus() as bus:
+            house = House(bus, self, self, self, self.listening, self.spare_voice)
+            async with SessionHost(house, max_calls=max_calls) as host:
+                yield host
+
+
+@dataclass
+class LiveCall:
+    """A call in progress, with what its transport was told."""
+
+    transport: FakeTransport
+    control: SessionControl
+
+    async def until(self, name: str, *, count: int = 1) -> Event:
+        """The ``count``-th event of that name, past or to come."""
+        async for _, event in self.transport.events_from(0):
+            if event.name == name:
+                count -= 1
+                if count == 0:
+                    return event
+        raise AssertionError("events never end")
+
+    def names(self) -> list[str]:
+        return [event.name for event in self.transport.events]
+
+
+def start_call(host: SessionHost, *, agent: str = "", voice: str = "") -> LiveCall:
+    transport = FakeTransport()
+    place = host.admit(CallInfo(agent=agent, transport="fake", voice=voice))
+    return LiveCall(transport, host.start(place, transport))
+
+
+def agent_with(**changes: object) -> Agent:
+    return replace_agent(AGENT, **changes)
+
+
+def replace_agent(agent: Agent, **changes: object) -> Agent:
+    return Agent.model_validate({**agent.model_dump(), **changes})

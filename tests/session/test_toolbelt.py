@@ -1,0 +1,108 @@
+"""Tools run within their limits, and what they answer is not lost."""
+
+import asyncio
+import json
+
+from parley.core.errors import ToolFailed
+from parley.engines.spec import Delta, ToolRequest
+from parley.testing.engines import FakeChatter
+from parley.tools.spec import Tool, ToolCall
+from tests.session.fakes import FakeHouse, agent_with, start_call
+
+
+def asks_for(tool: str, **arguments: object):
+    """A mind that asks for the tool once and then words what came of it."""
+
+    def mind(messages):
+        if messages[-1]["role"] == "tool":
+            return f"Result: {messages[-1]['content']}"
+        return Delta(tools=(ToolRequest("call_1", tool, dict(arguments)),))
+
+    return FakeChatter(mind)
+
+
+async def test_the_model_gets_the_result(house: FakeHouse):
+    async def double(call: ToolCall):
+        return {"doubled": call.arguments["number"] * 2}
+
+    house.agents = [agent_with(greeting="")]
+    house.tools = [Tool("double", "Doubles.", double)]
+    house.llm = asks_for("double", number=21)
+    async with house.host() as host:
+        call = start_call(host)
+        await call.until("media_started")
+
+        await call.control.ask("double it")
+        await call.until("turn_ended")
+
+        assert json.loads(house.llm.asked[-1][-1]["content"]) == {"doubled": 42}
+        assert [name for name in call.names() if name.startswith("tool")] == [
+            "tool_started",
+            "tool_ended",
+        ]
+
+
+async def test_a_failure_becomes_a_sentence_for_the_model(house: FakeHouse):
+    async def fail(_: ToolCall):
+        raise ToolFailed("The diary is closed.")
+
+    house.agents = [agent_with(greeting="")]
+    house.tools = [Tool("diary", "Looks.", fail)]
+    house.llm = asks_for("diary")
+    async with house.host() as host:
+        call = start_call(host)
+        await call.until("media_started")
+
+        await call.control.ask("look")
+        ended = await call.until("tool_ended")
+        await call.until("turn_ended")
+
+        assert ended.error == "The diary is closed."
+        assert json.loads(house.llm.asked[-1][-1]["content"]) == {"error": "The diary is closed."}
+
+
+async def test_a_tool_that_takes_too_long_is_given_up(house: FakeHouse):
+    async def hang(_: ToolCall):
+        await asyncio.Event().wait()
+
+    house.agents = [agent_with(greeting="")]
+    house.tools = [Tool("slow", "Hangs.", hang, timeout_s=0.05)]
+    house.llm = asks_for("slow")
+    async with house.host() as host:
+        call = start_call(host)
+        await call.until("media_started")
+
+        await call.control.ask("wait")
+        ended = await call.until("tool_ended")
+        reply = await call.until("turn_ended")
+
+        assert "did not answer" in ended.error
+        assert "did not answer" in reply.heard
+
+
+async def test_what_must_not_be_interrupted_finishes_and_stays_in_the_context(house: FakeHouse):
+    started, may_finish = asyncio.Event(), asyncio.Event()
+
+    async def book(_: ToolCall):
+        started.set()
+        await may_finish.wait()
+        return {"booked": True}
+
+    house.agents = [agent_with(greeting="")]
+    house.tools = [Tool("book", "Books.", book, interruptible=False)]
+    house.llm = asks_for("book")
+    async with house.host() as host:
+        call = start_call(host)
+        await call.until("media_started")
+
+        await call.control.ask("book it")
+        await started.wait()
+        await call.control.interrupt()
+        may_finish.set()
+        await call.until("tool_ended")
+        house.llm.mind = lambda _: "Done."
+        await call.control.ask("is it booked")
+        await call.until("turn_ended")
+
+        results = [m for m in house.llm.asked[-1] if m["role"] == "tool"]
+        assert [json.loads(result["content"]) for result in results] == [{"booked": True}]
