@@ -22,7 +22,13 @@ from parley.testing.speech import FakeSynthesizer
 from parley.testing.transport import FakeTransport
 from parley.tools.spec import Tool
 
-AGENT = Agent(name="tester", greeting="Hello.", goodbye="", instructions="You are a test.")
+_FIELDS: dict[str, object] = {
+    "name": "tester",
+    "greeting": "Hello.",
+    "goodbye": "",
+    "instructions": "You are a test.",
+}
+AGENT = Agent.model_validate(_FIELDS)
 
 
 @dataclass
@@ -91,8 +97,4 @@ def start_call(host: SessionHost, *, agent: str = "", voice: str = "") -> LiveCa
 
 
 def agent_with(**changes: object) -> Agent:
-    return replace_agent(AGENT, **changes)
-
-
-def replace_agent(agent: Agent, **changes: object) -> Agent:
-    return Agent.model_validate({**agent.model_dump(), **changes})
+    return Agent.model_validate({**_FIELDS, **changes})

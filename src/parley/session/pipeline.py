@@ -48,7 +48,9 @@ class AgentContext(LLMAssistantAggregator):
             return
         heard = self.aggregation_string() if self._aggregation else ""
         await super()._trigger_assistant_turn_stopped(interrupted=interrupted)
-        await self.push_frame(ReplyEndedFrame(text=heard, was_interrupted=interrupted))
+        # A reply without words only asked for a tool, or failed: what comes of it follows.
+        if heard or interrupted:
+            await self.push_frame(ReplyEndedFrame(text=heard, was_interrupted=interrupted))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
 import numpy as np
@@ -17,8 +18,9 @@ class FakeSynthesizer:
     """Speaks the n-th word of a text (from 1) as ``word_ms`` of samples worth ``n * LEVEL_STEP``.
 
     With ``tells_words`` false it names no words, like most engines. A text that holds
-    ``fails_on`` raises ``EngineFailed`` after ``fails_after_words`` words. ``texts`` and
-    ``options`` are what it was asked; ``open_iterators`` counts those not yet ended or closed.
+    ``fails_on`` raises ``EngineFailed`` after ``fails_after_words`` words; one that holds
+    ``hangs_on`` never gets any further. ``texts`` and ``options`` are what it was asked;
+    ``open_iterators`` counts those not yet ended or closed.
     """
 
     def __init__(
@@ -30,6 +32,7 @@ class FakeSynthesizer:
         tells_words: bool = True,
         fails_on: str = "",
         fails_after_words: int = 0,
+        hangs_on: str = "",
     ) -> None:
         self.rate_hz = rate_hz
         self.word_ms = word_ms
@@ -37,6 +40,7 @@ class FakeSynthesizer:
         self.tells_words = tells_words
         self.fails_on = fails_on
         self.fails_after_words = fails_after_words
+        self.hangs_on = hangs_on
         self.texts: list[str] = []
         self.options: list[SpeechOptions] = []
         self.open_iterators = 0
@@ -52,6 +56,8 @@ class FakeSynthesizer:
         self.options.append(options)
         self.open_iterators += 1
         try:
+            if self.hangs_on and self.hangs_on in text:
+                await asyncio.Event().wait()
             words = text.split()
             for number, word in enumerate(words, start=1):
                 if self.fails_on and self.fails_on in text and number > self.fails_after_words:

@@ -132,6 +132,10 @@ class _Microphone(BaseInputTransport):
         await self._stop_sending()
         await super().cancel(frame)
 
+    async def cleanup(self) -> None:
+        await self._stop_sending()
+        await super().cleanup()
+
     async def _stop_sending(self) -> None:
         if self._sending:
             await self.cancel_task(self._sending)

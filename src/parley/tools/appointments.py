@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from parley.core.spoken import WEEKDAYS, spoken_list
 from parley.tools.arguments import Arguments
-from parley.tools.diary import Appointment, Diary, OpeningHours
+from parley.tools.diary import Appointment, Diary, OpeningHours, Which
 from parley.tools.provider import ProviderContext
 from parley.tools.spec import Tool, ToolCall
 
@@ -29,7 +29,10 @@ _TIME = {
     "description": "A time as HH:MM, 24 hours: 09:30",
 }
 _NAME = {"type": "string", "minLength": 1, "maxLength": 80, "description": "The caller's name"}
-_WHICH = {**_DAY, "description": "The day it is on now, YYYY-MM-DD; needed only among several"}
+_WHICH = {
+    "day": {**_DAY, "description": "The day it is on now, YYYY-MM-DD; needed only among several"},
+    "time": {**_TIME, "description": "The time it is at now, HH:MM; needed only among several"},
+}
 _REMEMBERED_ANSWERS = 10_000
 
 Answer = dict[str, Any]
@@ -89,11 +92,11 @@ class CalendarProvider:
             self._tool(
                 diary, "move_appointment", "Move somebody's appointment to another time.",
                 _move, required={"name": _NAME, "new_day": _DAY, "new_time": _TIME},
-                optional={"day": _WHICH}, writes=True,
+                optional=_WHICH, writes=True,
             ),
             self._tool(
                 diary, "cancel_appointment", "Cancel somebody's appointment.",
-                _cancel, required={"name": _NAME}, optional={"day": _WHICH}, writes=True,
+                _cancel, required={"name": _NAME}, optional=_WHICH, writes=True,
             ),
             self._tool(
                 diary, "list_appointments", "List somebody's coming appointments.",
@@ -172,15 +175,20 @@ def _book(diary: Diary, given: Arguments) -> Answer:
 
 
 def _move(diary: Diary, given: Arguments) -> Answer:
-    day = given.day("day") if given.has("day") else None
-    name = given.text("name")
-    moved = diary.move(name, day, given.day("new_day"), given.time_of_day("new_time"))
+    moved = diary.move(_which(given), given.day("new_day"), given.time_of_day("new_time"))
     return {"status": "moved", **_facts(moved)}
 
 
 def _cancel(diary: Diary, given: Arguments) -> Answer:
-    day = given.day("day") if given.has("day") else None
-    return {"status": "cancelled", **_facts(diary.cancel(given.text("name"), day))}
+    return {"status": "cancelled", **_facts(diary.cancel(_which(given)))}
+
+
+def _which(given: Arguments) -> Which:
+    return Which(
+        given.text("name"),
+        given.day("day") if given.has("day") else None,
+        given.time_of_day("time") if given.has("time") else None,
+    )
 
 
 def _list(diary: Diary, given: Arguments) -> Answer:

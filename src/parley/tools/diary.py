@@ -56,6 +56,18 @@ class Appointment:
         return f"{spoken_date(self.day)} at {spoken_time(self.at)}"
 
 
+@dataclass(frozen=True, slots=True)
+class Which:
+    """One of somebody's appointments, as far as it was said which."""
+
+    name: str
+    day: date | None = None
+    at: time | None = None
+
+    def fits(self, appointment: Appointment) -> bool:
+        return self.day in (None, appointment.day) and self.at in (None, appointment.at)
+
+
 class Diary:
     """The bookings. Every method is done in one go, so that calls can't get between.
 
@@ -124,9 +136,9 @@ class Diary:
         self._booked[day, at] = wanted
         return wanted
 
-    def move(self, name: str, day: date | None, new_day: date, new_time: time) -> Appointment:
+    def move(self, which: Which, new_day: date, new_time: time) -> Appointment:
         """Move an appointment; the old one stays if the new time can't be had."""
-        old = self._the_one(name, day)
+        old = self._the_one(which)
         moved = replace(old, day=new_day, at=new_time)
         if moved == old:
             return old
@@ -135,8 +147,8 @@ class Diary:
         self._booked[new_day, new_time] = moved
         return moved
 
-    def cancel(self, name: str, day: date | None) -> Appointment:
-        old = self._the_one(name, day)
+    def cancel(self, which: Which) -> Appointment:
+        old = self._the_one(which)
         del self._booked[old.day, old.at]
         return old
 
@@ -150,17 +162,17 @@ class Diary:
         ]
         return sorted(found, key=_when)
 
-    def _the_one(self, name: str, day: date | None) -> Appointment:
-        own = self.appointments(name)
+    def _the_one(self, which: Which) -> Appointment:
+        own = self.appointments(which.name)
         if not own:
-            raise ToolFailed(f"There is no appointment for {name}.")
-        fitting = [each for each in own if day in (None, each.day)]
+            raise ToolFailed(f"There is no appointment for {which.name}.")
+        fitting = [each for each in own if which.fits(each)]
         if len(fitting) == 1:
             return fitting[0]
-        listed = _in_words(own)
-        if not fitting and day is not None:
-            raise ToolFailed(f"{name} has no appointment on {spoken_date(day)}, but {listed}.")
-        raise ToolFailed(f"{name} has {len(fitting)} appointments: {listed}. Which one is meant?")
+        listed = spoken_list([each.in_words() for each in own])
+        if fitting:
+            raise ToolFailed(f"{which.name} has {len(own)} appointments: {listed}. Which is meant?")
+        raise ToolFailed(f"{which.name} has no such appointment. There is {listed}.")
 
     def _check_free(self, day: date, at: time) -> None:
         self.check_open(day)
@@ -188,10 +200,6 @@ class Diary:
         nearest = sorted(free, key=lambda each: abs(_minutes(each) - _minutes(at)))[:_OFFERED]
         times = spoken_list([spoken_time(each) for each in sorted(nearest)])
         return f"The nearest free {'time is' if len(nearest) == 1 else 'times are'} {times}."
-
-
-def _in_words(appointments: Sequence[Appointment]) -> str:
-    return spoken_list([each.in_words() for each in appointments])
 
 
 def _same_person(one: str, other: str) -> bool:

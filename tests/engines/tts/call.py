@@ -28,8 +28,9 @@ from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 from pipecat.workers.runner import WorkerRunner
 
+from parley.engines.spec import SpeechOptions
 from parley.engines.tts.live import LiveSpeech
-from parley.testing.speech import LEVEL_STEP
+from parley.testing.speech import LEVEL_STEP, FakeSynthesizer
 
 RATE_HZ = 24_000
 CHUNK_MS = 20
@@ -178,6 +179,11 @@ class SpeakingCall:
     async def kept(self, messages: int = 1) -> None:
         """Wait until the conversation has kept so many of the assistant's messages."""
         await self.seen.wait_for(LLMContextAssistantTimestampFrame, messages)
+
+
+def live(engine: FakeSynthesizer, **changes: object) -> LiveSpeech:
+    given = {"sentence_gap_ms": 0, **changes}
+    return LiveSpeech(engine, SpeechOptions(), output_rate_hz=RATE_HZ, **given)  # type: ignore[arg-type]
 
 
 @asynccontextmanager

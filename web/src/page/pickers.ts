@@ -1,6 +1,6 @@
 /** The choices: agent, voice, microphone, speaker. Each is remembered for the next visit. */
 
-import type { Agent } from "../client/signalling.ts";
+import type { Agent, Voice } from "../client/signalling.ts";
 import { element, make } from "./elements.ts";
 import { recall, remember } from "./memory.ts";
 
@@ -58,18 +58,7 @@ export class AgentPicker {
   }
 
   #fillVoices(agent: Agent): void {
-    const languages = new Map<string, HTMLOptionElement[]>();
-    for (const { id, name, language } of agent.voices) {
-      languages.set(language, [...(languages.get(language) ?? []), new Option(name || id, id)]);
-    }
-    const groups = [...languages].map(([language, options]) => {
-      if (languages.size === 1) return options;
-      const group = make("optgroup");
-      group.label = languageName(language);
-      group.append(...options);
-      return [group];
-    });
-    this.#voice.replaceChildren(...groups.flat());
+    this.#voice.replaceChildren(...voiceGroups(agent.voices));
     if (!agent.voices.length) this.#voice.append(new Option("The agent’s own", agent.voice));
     const wanted = recall(`voice.${agent.name}`);
     const isThere = agent.voices.some(({ id }) => id === wanted);
@@ -81,6 +70,27 @@ export class AgentPicker {
     }
     this.#voice.disabled = agent.voices.length < 2;
   }
+}
+
+/** Voices by language, when there are several: the caller's own first, then by name. */
+function voiceGroups(voices: Voice[]): HTMLElement[] {
+  const groups = new Map<string, HTMLOptionElement[]>();
+  for (const { id, name, language } of voices) {
+    const base = language.split("-")[0] ?? "";
+    groups.set(base, [...(groups.get(base) ?? []), new Option(name || id, id)]);
+  }
+  if (groups.size < 2) return [...groups.values()].flat();
+  const own = navigator.language.split("-")[0];
+  const rank = (base: string) => (base === own ? 0 : base === "en" ? 1 : 2);
+  return [...groups]
+    .map(([base, options]) => {
+      const group = make("optgroup");
+      group.label = languageName(base);
+      group.append(...options);
+      return { group, rank: rank(base) };
+    })
+    .sort((a, b) => a.rank - b.rank || a.group.label.localeCompare(b.group.label))
+    .map(({ group }) => group);
 }
 
 function languageName(tag: string): string {

@@ -10,8 +10,9 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-SHORTEST_SENTENCE = 30
-SHORTEST_CLAUSE = 60
+SHORTEST_CLAUSE = 12
+DASHED_CLAUSE = 60
+"""eSpeak makes no pause at a dash: it is a place to cut only where a cut is overdue."""
 LONGEST_CLAUSE = 140
 
 LAST_PAUSE_MS = 70
@@ -33,7 +34,9 @@ _SPEAKABLE_SYMBOLS = frozenset("%&@€$£¥+=°")
 _KEPT_FORMATS = frozenset("\u200c\u200d")  # joiners shape words in Persian and Indic scripts
 
 _SENTENCE_END = re.compile(r"(?:[.!?…]+[\"'”’)\]]*(?=\s)|[。！？]+)")
-_CLAUSE_END = re.compile(r"(?:[,;:][\"'”’)\]]*(?=\s)|\s[–—-]+(?=\s)|[、，；：])")
+_CLAUSE_END = re.compile(r"(?:[,;:][\"'”’)\]]*(?=\s)|[、，；：])")
+_END = re.compile(f"{_SENTENCE_END.pattern}|{_CLAUSE_END.pattern}")
+_DASH = re.compile(r"\s[–—-]+(?=\s)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +102,14 @@ def _pause_after(run: str, is_last: bool) -> int:
 
 def _next_cut(text: str, start: int) -> int:
     """Where the clause that begins at ``start`` ends, the space behind it included."""
-    if len(text) - start <= SHORTEST_SENTENCE:
-        return len(text)
     limit = start + LONGEST_CLAUSE
-    for pattern, shortest in ((_SENTENCE_END, SHORTEST_SENTENCE), (_CLAUSE_END, SHORTEST_CLAUSE)):
-        for match in pattern.finditer(text, start + shortest - 1, limit):
-            if _ends_here(text, match):
-                return _past_space(text, match.end())
+    ends = _END.finditer(text, start + SHORTEST_CLAUSE - 1, limit)
+    if end := next((m for m in ends if _ends_here(text, m)), None):
+        return _past_space(text, end.end())
     if len(text) <= limit:
         return len(text)
+    if dash := _DASH.search(text, start + DASHED_CLAUSE, limit):
+        return _past_space(text, dash.end())
     space = text.rfind(" ", start + 1, limit)
     return space + 1 if space > start else limit
 

@@ -7,7 +7,8 @@ the conversation keeps exactly the words that were played.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from typing import Any
@@ -31,6 +32,7 @@ from pipecat.utils.errors import ErrorCategory
 from pipecat.utils.text.base_text_aggregator import TextType
 
 from parley.core.audio import Audio, pcm_bytes
+from parley.core.errors import EngineTimeout
 from parley.engines.spec import SpeechOptions, Synthesizer
 from parley.engines.tts.aggregation import SpeechAggregator
 from parley.engines.tts.pace import Pace
@@ -42,9 +44,12 @@ HURRY_BELOW_MS = 700
 """With less than this left to play, a clause is spoken before its sentence is complete."""
 SENTENCE_GAP_MS = 120
 """Engines end a sentence as if it were the last; this lets the next one breathe."""
+ENGINE_TIMEOUT_S = 15.0
 LONGEST_SILENCE_S = 60.0
 
 _CLAUSE_CLOSERS = frozenset(",;:–—-、，；：")
+_LAST_NARROW = "\u2e7f"
+"""Characters after this one belong to scripts that put no spaces between sentences."""
 _IN_ORDER = 0
 """As a frame's ``pts``: Pipecat sends frames with a time past the queue of sound, and sets one
 where there is None; zero is a time to it, but not one that counts."""
@@ -73,6 +78,7 @@ class LiveSpeech(TTSService):
         output_rate_hz: int,
         max_ahead_ms: float = MAX_AHEAD_MS,
         sentence_gap_ms: int = SENTENCE_GAP_MS,
+        engine_timeout_s: float = ENGINE_TIMEOUT_S,
         reports_progress: bool = True,
         name: str | None = None,
     ) -> None:
@@ -90,7 +96,8 @@ class LiveSpeech(TTSService):
         self._options = options
         self._rate_hz = output_rate_hz
         self._gap = Portion(bytes(pcm_bytes(sentence_gap_ms, output_rate_hz)), 0)
-        self._has_sentence_before = False
+        self._text_before = ""
+        self._engine_timeout_s = engine_timeout_s
         self._reports_progress = reports_progress
         self._pace = Pace(max_ahead_ms)
         self._rate = SpeakingRate()
@@ -163,7 +170,7 @@ class LiveSpeech(TTSService):
         if is_first:
             await self.start_ttfb_metrics()
         await self.start_tts_usage_metrics(text)
-        gap = self._gap if self._has_sentence_before and not is_first else None
+        gap = None if is_first or _ends_in_clause(self._text_before) else self._gap
         words_done = 0
         try:
             async with aclosing(self._portions(utterance)) as portions:
@@ -182,7 +189,7 @@ class LiveSpeech(TTSService):
             await self.push_error(
                 f"Speech failed: {error}", exception=error, category=ErrorCategory.UNKNOWN
             )
-        self._has_sentence_before = text.rstrip("\"')]”’")[-1:] not in _CLAUSE_CLOSERS
+        self._text_before = text
         for frame in self._aggregated_frame_sequencer.complete_spoken_slot():
             yield frame
 
@@ -192,11 +199,20 @@ class LiveSpeech(TTSService):
             close: Callable[[], Awaitable[None]] | None = getattr(sounds, "aclose", None)
             if close is not None:
                 stack.push_async_callback(close)
-            async for sound in sounds:
+            while (sound := await self._next_sound(sounds)) is not None:
                 for portion in utterance.take(sound, is_hurried=self._is_hurried()):
                     yield portion
             for portion in utterance.end():
                 yield portion
+
+    async def _next_sound(self, sounds: AsyncIterator[Audio]) -> Audio | None:
+        try:
+            async with asyncio.timeout(self._engine_timeout_s):
+                return await anext(sounds, None)
+        except TimeoutError as error:
+            raise EngineTimeout(
+                f"The engine made no sound for {self._engine_timeout_s:g} s."
+            ) from error
 
     async def _open_context(self, context_id: str) -> None:
         if not self.audio_context_available(context_id):
@@ -219,7 +235,7 @@ class LiveSpeech(TTSService):
         text = row.between(before, now)
         word = TTSTextFrame(text.strip(), TextType.WORD, context_id=context_id)
         if row.joins_without_spaces:
-            word.text = text if before or not text[0].isascii() else f" {text}"
+            word.text = text if before else self._joined(text)
             word.includes_inter_frame_spaces = True
         word.append_to_context = context.append_to_context if context else True
         word.pts = _IN_ORDER
@@ -236,6 +252,11 @@ class LiveSpeech(TTSService):
         progress.pts = _IN_ORDER
         return [word, progress]
 
+    def _joined(self, text: str) -> str:
+        """The beginning of a sentence with the space that parts it from the one before."""
+        ideographs_meet = text[:1] > _LAST_NARROW and self._text_before[-1:] > _LAST_NARROW
+        return text if ideographs_meet else f" {text}"
+
     def _is_hurried(self) -> bool:
         return self._pace.ahead_ms < HURRY_BELOW_MS
 
@@ -245,6 +266,10 @@ class LiveSpeech(TTSService):
         if "voice" in changed:
             self.set_options(replace(self._options, voice=str(self._settings.voice or "")))
         return changed
+
+
+def _ends_in_clause(text: str) -> bool:
+    return text.rstrip("\"')]”’")[-1:] in _CLAUSE_CLOSERS
 
 
 def _is_silent(frame: TTSSpeakFrame | AggregatedTextFrame) -> bool:

@@ -75,8 +75,9 @@ class ClauseCutter:
             self._borders.pop()
         self._borders.append(Border(self._at + sound, spoken_to))
         yield from self._give(sound, crumb=0)
-        if self._has_begun and pause and len(self._waiting):
-            yield Piece(self._waiting[:pause], spoken_to)
+        silence = self._waiting[:pause] if self._has_begun else self._waiting[:0]
+        for at in range(0, len(silence), self._piece):
+            yield Piece(silence[at : at + self._piece], spoken_to)
 
     def _give(self, until: int, crumb: int) -> Iterator[Piece]:
         while until > 0:

@@ -13,7 +13,7 @@ from pipecat.frames.frames import ClientConnectedFrame
 
 from parley.core.call import EndReason
 from parley.core.events import AudioSkipped, Event
-from parley.core.log import get_logger
+from parley.core.log import bind_call, get_logger
 from parley.session.media import PlainMedia
 from parley.transports.webrtc.connection import BrowserConnection, ConnectionPlan
 from parley.transports.webrtc.microphone import Microphone
@@ -185,7 +185,7 @@ class WebRtcMedia(PlainMedia):
 
     def on_message(self, connection: BrowserConnection, message: dict[str, Any]) -> None:
         if message.get("type") in GOODBYES:
-            log.info("caller_said_goodbye")
+            log.info("caller_said_goodbye", call_id=self.call_id)
             self._presence.leave("caller")
         elif message.get("type") == "signalling":
             log.debug("signalling_message", message=message.get("message"))
@@ -238,6 +238,7 @@ class WebRtcMedia(PlainMedia):
 
     async def _mind(self) -> None:
         """Watches over the caller's presence and closes connections that have been replaced."""
+        bind_call(self.call_id)
         tick_s = min(_TICK_S, self._options.lost_after_s / 4)
         loop = asyncio.get_running_loop()
         while True:

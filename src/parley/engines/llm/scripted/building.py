@@ -140,7 +140,13 @@ class Builder:
         for name in form.ask:
             self._check_slot(name, (*place, "ask", name))
         self._check_sense(form, place)
-        spoken_slots = {name for node in patterns for name in slots_of(node)}
+        arguments = {
+            name: self._template(value, (*place, "with", name)) if isinstance(value, str) else value
+            for name, value in form.arguments.items()
+        }
+        slots = {name for node in patterns for name in slots_of(node)}.union(form.needs)
+        for value in arguments.values():
+            slots.update(name for name in _names_in(value) if name in self.slots)
         return Intent(
             name=form.name,
             patterns=patterns,
@@ -154,18 +160,13 @@ class Builder:
             confirm=self._replies(form.confirm, (*place, "confirm")),
             declined=self._replies(form.declined, (*place, "declined")),
             call=form.call,
-            arguments={
-                name: self._template(value, (*place, "with", name))
-                if isinstance(value, str)
-                else value
-                for name, value in form.arguments.items()
-            },
+            arguments=arguments,
             on_result=self._cases(form.on_result, (*place, "on_result")),
             on_error=self._cases(form.on_error, (*place, "on_error")),
             action=form.action,
             only_idle=form.idle,
             is_courtesy=form.courtesy,
-            slots=frozenset(spoken_slots.union(form.needs)),
+            slots=frozenset(slots),
         )
 
     def _check_sense(self, form: IntentForm, place: Place) -> None:
@@ -272,3 +273,7 @@ class Builder:
                 what = f'There is no value or slot "{name}". {near(name, known)}'
             self.problems.add(place, what)
         return template
+
+
+def _names_in(value: Template | float | None) -> Sequence[str]:
+    return value.names if isinstance(value, Template) else ()

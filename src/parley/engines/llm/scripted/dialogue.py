@@ -137,9 +137,14 @@ class Dialogue:
         return self._advance(flow)
 
     def _guessed(self, flow: Flow, heard: Heard) -> dict[str, str]:
-        slot = self.listener.script.slots.get(flow.asking)
-        guess = slot.type.guess(heard.words) if slot else None
-        return {flow.asking: guess} if guess else {}
+        """An answer in words that no slot expects, such as a rare name."""
+        slots = self.listener.script.slots
+        is_correction = flow.asking in ("confirm", "change")
+        for name in flow.intent.needs if is_correction else (flow.asking,):
+            guess = slots[name].type.guess(heard.words, unasked=is_correction)
+            if guess:
+                return {name: guess}
+        return {}
 
     def _not_understood(self) -> Turn:
         script = self.listener.script

@@ -61,9 +61,10 @@ def _open_slots(
     needs = [name for name in flow.intent.needs if name not in filled]
     missing = [name for name in needs if name not in flow.slots]
     # What was asked last is corrected most.
-    given = [name for name in reversed(needs) if name in flow.slots]
+    given = [name for name in reversed(needs) if name in flow.slots] if flow.asking else []
+    extra = sorted(flow.intent.slots - set(flow.intent.needs) - set(filled))
     asked = [flow.asking] if flow.asking in missing else []
-    every: list[str] = [*asked, *missing, *(given if flow.asking else [])]
+    every: list[str] = [*asked, *missing, *given, *extra]
     ordered = list(dict.fromkeys(every))
     for type_ in dict.fromkeys(script.slots[name].type for name in ordered):
         yield type_, [name for name in ordered if script.slots[name].type is type_]

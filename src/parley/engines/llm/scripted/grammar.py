@@ -1,30 +1,19 @@
 """The script as a JSGF grammar: what a recogniser should expect to hear.
 
-    said     = [opening] sentence [closing]
-    sentence = wish | [open wish] details
-    details  = "on Tuesday at ten for Anna" and the like
+    said = [filler] ([opening] sentence [closing] | opening [opening])
 
-A recogniser copies a rule to every place that names it, and a day has a hundred words: days,
-times and names therefore stand in one place, behind all wishes that are open to some. So the
-grammar allows a little more than the script does; that costs less than a large grammar, which is
-slow and hears worse. An opening is a filler or a short sentence ("hello", "yes"): two in a row
-are heard.
+An opening is a short sentence of its own ("hello", "yes", "thank you"), so two sentences in a row
+are heard; a sentence is a wish or the answer to a question. The script understands everything
+that the grammar allows. Sentences repeat each other's parts: ``engines.jsgf`` folds these
+together.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from parley.engines.llm.scripted.details import (
-    Detail,
-    Parts,
-    joined,
-    parts_of,
-    selections,
-    split_details,
-)
 from parley.engines.llm.scripted.pattern import Either, Maybe, Node, Run, Slot, Word
 from parley.engines.llm.scripted.script import Script
 from parley.engines.llm.scripted.slots import SlotType, YesNo
@@ -36,95 +25,51 @@ _SHORT_FORMS: Mapping[tuple[str, ...], str] = {
 }
 # A recogniser knows "ten a.m." by the letters' names, not by the words "a" and "m".
 _LETTERS: Mapping[tuple[str, ...], str] = {("a", "m"): "a.m.", ("p", "m"): "p.m."}
-_BEFORE = "(um | uh | well | okay | and)"
-_AFTER = "(please | thank you | thanks)"
+_FILLER = "[um | uh | well]"
+_CLOSING = "[please | thank you | thanks]"
 
 
 def jsgf(script: Script) -> str:
     """The whole grammar."""
-    writer = _Writer(script)
     intents = script.intents.values()
+    openings: list[Node] = [YesNo().said]
+    wishes: list[Node] = []
     for intent in intents:
-        writer.sort(intent.patterns, into=writer.short if intent.is_courtesy else writer.wishes)
-    for name in sorted({name for intent in intents for name in intent.slots}):
-        writer.sort(script.slots[name].answers, into=writer.wishes, is_answer=True)
-    return writer.text()
+        (openings if intent.is_courtesy else wishes).extend(intent.patterns)
+    expected = sorted({name for each in intents for name in each.slots})
+    answers = [node for name in expected for node in script.slots[name].answers]
+    speller = _Speller(script)
+    rules = {"opening": speller.rule(openings), "sentence": speller.rule([*wishes, *answers])}
+    return "\n".join([
+        "#JSGF V1.0;",
+        f"grammar {re.sub(r'[^A-Za-z0-9_]', '_', script.name) or 'script'};",
+        *(f"<{name}> = {text};" for name, text in {**speller.slot_rules(), **rules}.items()),
+        f"public <said> = {_FILLER} "
+        f"([<opening>] <sentence> {_CLOSING} | <opening> [<opening>]);",
+        "",
+    ])  # fmt: skip
 
 
 @dataclass
-class _Writer:
-    """Sorts a script's patterns into the rules of the grammar."""
+class _Speller:
+    """Writes patterns as JSGF; slots of the same type share one rule."""
 
     script: Script
-    short: list[Node] = field(default_factory=lambda: [YesNo().said])
-    wishes: list[Node] = field(default_factory=list[Node])
-    open_wishes: list[Node] = field(default_factory=list[Node])
-    details: list[tuple[Detail, ...]] = field(default_factory=list[tuple[Detail, ...]])
+    names: dict[SlotType, str] = field(default_factory=dict[SlotType, str])
 
-    def sort(self, patterns: Iterable[Node], *, into: list[Node], is_answer: bool = False) -> None:
-        for pattern in patterns:
-            for node in pattern.options if isinstance(pattern, Either) else (pattern,):
-                head, details = split_details(node, all_leads=is_answer)
-                if not details:
-                    into.append(node)
-                    continue
-                self.details.extend(selections(details))
-                if head:
-                    self.open_wishes.append(joined(head))
-                if head and all(each.is_optional for each in details):
-                    into.append(joined(head))
+    def rule(self, nodes: Iterable[Node]) -> str:
+        return " | ".join(dict.fromkeys(self._spell(node) for node in nodes))
 
-    def text(self) -> str:
-        sentences = ["<wish>"] if self.wishes else []
-        rules = {"short": shared(self.short)}
-        if self.wishes:
-            rules["wish"] = shared(self.wishes)
-        if self.details:
-            rules["details"] = self._details()
-            sentences.append("<details>")
-        if self.open_wishes:
-            rules["open_wish"] = shared(self.open_wishes)
-            sentences[-1] = "[<open_wish>] <details>"
-        slots = {f"slot_{name}": type_.said for type_, name in self._slot_names().items()}
-        sentence = f"[<short>] ({' | '.join(sentences)}) [{_AFTER}] | " if sentences else ""
-        return "\n".join([
-            "#JSGF V1.0;",
-            f"grammar {re.sub(r'[^A-Za-z0-9_]', '_', self.script.name) or 'script'};",
-            *(f"<{rule}> = {self._spell(node)};" for rule, node in {**slots, **rules}.items()),
-            f"public <said> = [{_BEFORE}] ({sentence}<short> [<short>]);",
-            "",
-        ])  # fmt: skip
-
-    def _details(self) -> Node:
-        """All runs of details that some wish may end with, by what they are."""
-        leads: dict[SlotType, list[Node]] = {}
-        for each in (each for row in self.details for each in row):
-            found = leads.setdefault(self.script.slots[each.slot].type, [])
-            if each.lead is not None:
-                found.append(each.lead)
-        names = self._slot_names()
-        nodes: dict[SlotType, Node] = {}
-        for type_, found in leads.items():
-            slot = Slot(names[type_])
-            nodes[type_] = Run((Maybe(shared(found)), slot)) if found else slot
-        rows = [
-            tuple(nodes[self.script.slots[each.slot].type] for each in row) for row in self.details
-        ]
-        return _factored(list(dict.fromkeys(rows)), at_end=False)
-
-    def _slot_names(self) -> dict[SlotType, str]:
-        """For each type in use, the first slot of that type: its rule serves all of them."""
-        names: dict[SlotType, str] = {}
-        for name in sorted({name for each in self.script.intents.values() for name in each.slots}):
-            names.setdefault(self.script.slots[name].type, name)
-        return names
+    def slot_rules(self) -> dict[str, str]:
+        return {name: self._spell(type_.said) for type_, name in self.names.items()}
 
     def _spell(self, node: Node) -> str:
         match node:
             case Word(said=said):
                 return said
             case Slot(name):
-                return f"<slot_{self._slot_names()[self.script.slots[name].type]}>"
+                type_ = self.script.slots[name].type
+                return f"<{self.names.setdefault(type_, f'slot_{name}')}>"
             case Maybe(part):
                 return f"[{self._spell(part)}]"
             case Either(options):
@@ -132,7 +77,7 @@ class _Writer:
             case Run(parts):
                 return " ".join(self._spell_run(parts))
 
-    def _spell_run(self, parts: Parts) -> Iterable[str]:
+    def _spell_run(self, parts: tuple[Node, ...]) -> Iterator[str]:
         """The parts in turn, words that run together ("what is") in both forms."""
         at = 0
         while at < len(parts):
@@ -146,32 +91,3 @@ class _Writer:
                 at += 1
                 continue
             at += 2
-
-
-def shared(nodes: Iterable[Node]) -> Node:
-    """One pattern for all, in which common endings, then common beginnings, stand once."""
-    flat: list[Node] = []
-    for node in nodes:
-        flat.extend(node.options if isinstance(node, Either) else [node])
-    return _factored([parts_of(node) for node in dict.fromkeys(flat)], at_end=True)
-
-
-def _factored(rows: Sequence[Parts], *, at_end: bool) -> Node:
-    groups: dict[Node, list[Parts]] = {}
-    for row in rows:
-        groups.setdefault(row[-1] if at_end else row[0], []).append(row)
-    options: list[Node] = []
-    lonely: list[Parts] = []
-    for edge, group in groups.items():
-        if len(group) == 1:
-            lonely.extend(group)
-            continue
-        rests = [row[:-1] if at_end else row[1:] for row in group]
-        inner = _factored([rest for rest in rests if rest], at_end=at_end)
-        rest = parts_of(inner) if all(rests) else (Maybe(inner),)
-        options.append(Run((*rest, edge) if at_end else (edge, *rest)))
-    if at_end and lonely:
-        options.append(_factored(lonely, at_end=False))
-    else:
-        options.extend(joined(row) for row in lonely)
-    return options[0] if len(options) == 1 else Either(tuple(options))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from parley.engines.llm.scripted.automaton import Automaton
 from parley.engines.llm.scripted.matching import Fit, Utterance
@@ -45,7 +45,8 @@ class Heard:
             for intent in ears.script.intents.values()
             if (fit := _best(utterance, intent.automata)) is not None
         ]
-        self.fits: Sequence[IntentFit] = sorted(found, key=_rank)
+        found.sort(key=_rank)
+        self.fits: Sequence[IntentFit] = sorted(found, key=partial(_is_beside_the_point, found))
 
     @property
     def is_silence(self) -> bool:
@@ -130,6 +131,15 @@ class Listener:
 def _best(utterance: Utterance, automata: Sequence[Automaton]) -> Fit | None:
     fits = [fit for each in automata if (fit := utterance.best_fit(each)) is not None]
     return min(fits, key=lambda fit: (-round(fit.score, 6), fit.missing, fit.start), default=None)
+
+
+def _is_beside_the_point(found: Sequence[IntentFit], one: IntentFit) -> bool:
+    """A "thank you" next to a question is no answer to what the caller wants."""
+    return one.intent.is_courtesy and any(
+        not other.intent.is_courtesy
+        and (other.fit.end <= one.fit.start or one.fit.end <= other.fit.start)
+        for other in found
+    )
 
 
 def _rank(found: IntentFit) -> tuple[float, float]:

@@ -42,7 +42,7 @@ class Case:
     then: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Intent:
     """One thing that callers want, and what is done about it."""
 
@@ -78,7 +78,7 @@ class Intent:
         return any(case.then or case.again for case in (*self.on_result, *self.on_error))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Script:
     """The whole script."""
 

@@ -67,8 +67,11 @@ class SlotType:
         """The value as tools get it."""
         return value
 
-    def guess(self, words: tuple[str, ...]) -> str | None:
-        """The value of an answer that holds none of the expected words, if it can be taken so."""
+    def guess(self, words: tuple[str, ...], *, unasked: bool) -> str | None:
+        """The value of an answer that holds none of the expected words, if it can be taken so.
+
+        ``unasked`` means that something else was asked: only a plain correction counts then.
+        """
         return None
 
 
@@ -175,13 +178,17 @@ class Person(Choice):
     """A name: of the script's list, or any other one when the caller was asked for it."""
 
     answers = ("[(my name is | it is | this is | for | i am)] {}",)
-    _LEAD_IN = frozenset(["am", "called", "for", "i", "is", "it", "my", "name", "s", "the", "this"])
+    _LEAD_IN = frozenset(
+        ["am", "called", "for", "i", "is", "it", "my", "name", "no", "not", "the", "this"]
+    )
     _LONGEST = 3
 
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__({name: (parse_pattern(name),) for name in names})
 
-    def guess(self, words: tuple[str, ...]) -> str | None:
+    def guess(self, words: tuple[str, ...], *, unasked: bool) -> str | None:
+        if unasked and "name" not in words:
+            return None
         rest = [word for word in words if word not in FILLERS]
         while rest and rest[0] in self._LEAD_IN:
             rest.pop(0)
@@ -198,7 +205,16 @@ def _are_letters(words: Sequence[str]) -> bool:
 
 
 class YesNo(Choice):
+    """An answer to a question such as "Shall I book it?"; recognisers expect the commonest ones."""
+
     answers = ("{}",)
+    HEARD = (
+        "yes [please]",
+        "(yeah | sure | correct | of course | okay)",
+        "[yes] that is (right | correct | fine)",
+        "(no | nope)",
+        "no that is (wrong | not right)",
+    )
     _YES = (
         "(yes | yeah | yep | sure | correct | perfect | exactly | absolutely | definitely"
         " | of course | go ahead | please do) [please]",
@@ -216,7 +232,6 @@ class YesNo(Choice):
         "(do not | please do not) [do that]",
         "i do not (want | think so) [that | to]",
     )
-
     _WEAK = frozenset(["fine", "good", "great", "okay", "please", "right"])
 
     def __init__(self) -> None:
@@ -224,6 +239,7 @@ class YesNo(Choice):
             "yes": [parse_pattern(text) for text in self._YES],
             "no": [parse_pattern(text) for text in self._NO],
         })  # fmt: skip
+        self.said = Either(tuple(parse_pattern(text) for text in self.HEARD))
 
     def stands_alone(self, words: tuple[str, ...], start: int, end: int, *, asked: bool) -> bool:
         if self._WEAK.issuperset(words[start:end]):

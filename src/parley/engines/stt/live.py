@@ -1,0 +1,192 @@
+"""Puts any recogniser into a live call: one utterance after the other, while it is spoken."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import cast
+
+from pipecat.frames.frames import (
+    CancelFrame,
+    EndFrame,
+    Frame,
+    InputAudioRawFrame,
+    InterimTranscriptionFrame,
+    TranscriptionFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.services.settings import STTSettings
+from pipecat.services.stt_service import STTService
+from pipecat.utils.time import time_now_iso8601
+
+from parley.core.audio import Audio
+from parley.core.errors import ParleyError
+from parley.core.log import get_logger
+from parley.engines.spec import TranscribeOptions, Transcriber, TranscriptPart
+
+log = get_logger(__name__)
+
+# Voice activity is confirmed this long after the first sound, and words begin softly.
+PREROLL_MS = 500
+# A recogniser that falls this far behind will not catch up within the turn.
+BEHIND_LIMIT_MS = 10_000
+# How late a final transcript may be before the turn is ended without one.
+EXPECTED_AFTER_S = 1.0
+
+
+class Utterance:
+    """The sound of one stretch of speech, between the microphone and the recogniser.
+
+    Bounded in milliseconds: when the recogniser falls behind, the oldest sound goes, counted in
+    ``dropped_ms``.
+    """
+
+    def __init__(self, limit_ms: float = BEHIND_LIMIT_MS) -> None:
+        self._limit_ms = limit_ms
+        self._waiting: deque[Audio] = deque()
+        self._waiting_ms = 0.0
+        self._more = asyncio.Event()
+        self._is_over = False
+        self.dropped_ms = 0.0
+
+    def put(self, piece: Audio) -> None:
+        self._waiting.append(piece)
+        self._waiting_ms += piece.duration_ms
+        while self._waiting_ms > self._limit_ms:
+            lost_ms = self._waiting.popleft().duration_ms
+            self._waiting_ms -= lost_ms
+            self.dropped_ms += lost_ms
+        self._more.set()
+
+    def end(self) -> None:
+        self._is_over = True
+        self._more.set()
+
+    async def audio(self) -> AsyncIterator[Audio]:
+        while True:
+            while self._waiting:
+                piece = self._waiting.popleft()
+                self._waiting_ms -= piece.duration_ms
+                yield piece
+            if self._is_over:
+                return
+            self._more.clear()
+            await self._more.wait()
+
+
+class LiveTranscriber(STTService):
+    """Hears what voice activity detection marks as speech.
+
+    Each utterance ends in exactly one final ``TranscriptionFrame``; one without text means that
+    nothing was understood, and lets the turn end at once. Decoding to the end starts when voice
+    activity stops, before turn detection has its verdict. If the caller goes on within the turn,
+    a further utterance follows and the texts are joined.
+    """
+
+    def __init__(self, engine: Transcriber, options: TranscribeOptions) -> None:
+        super().__init__(
+            ttfs_p99_latency=EXPECTED_AFTER_S,
+            settings=STTSettings(model=None, language=options.language),
+        )
+        self._engine = engine
+        self._options = options
+        self._preroll: deque[Audio] = deque()
+        self._preroll_ms = 0.0
+        self._utterance: Utterance | None = None
+        self._newest: Utterance | None = None
+        self._hearing: set[asyncio.Task[None]] = set()
+
+    async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
+        """Pipecat's hook for recognisers that take sound frame by frame; ours take utterances."""
+        yield None
+
+    async def process_audio_frame(
+        self, frame: InputAudioRawFrame, direction: FrameDirection
+    ) -> None:
+        if not frame.audio or self.is_muted:
+            return
+        piece = Audio(frame.audio, frame.sample_rate)
+        if self._utterance is not None:
+            self._utterance.put(piece)
+            return
+        self._preroll.append(piece)
+        self._preroll_ms += piece.duration_ms
+        while self._preroll_ms > PREROLL_MS:
+            self._preroll_ms -= self._preroll.popleft().duration_ms
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        if isinstance(frame, VADUserStartedSpeakingFrame):
+            self._speech_started()
+        elif isinstance(frame, VADUserStoppedSpeakingFrame):
+            self._speech_stopped()
+        await super().process_frame(frame, direction)
+
+    async def stop(self, frame: EndFrame) -> None:
+        await self._stop_hearing()
+        await super().stop(frame)
+
+    async def cancel(self, frame: CancelFrame) -> None:
+        await self._stop_hearing()
+        await super().cancel(frame)
+
+    async def cleanup(self) -> None:
+        await self._stop_hearing()
+        await super().cleanup()
+
+    def _speech_started(self) -> None:
+        if self._utterance is not None:
+            return
+        utterance = self._utterance = self._newest = Utterance()
+        for piece in self._preroll:
+            utterance.put(piece)
+        self._preroll.clear()
+        self._preroll_ms = 0.0
+        task = cast("asyncio.Task[None]", self.create_task(self._hear(utterance)))
+        self._hearing.add(task)
+        task.add_done_callback(self._hearing.discard)
+
+    def _speech_stopped(self) -> None:
+        if self._utterance is not None:
+            self._utterance.end()
+            self._utterance = None
+
+    async def _hear(self, utterance: Utterance) -> None:
+        text = ""
+        try:
+            parts = cast(
+                AsyncGenerator[TranscriptPart],
+                self._engine.transcribe(utterance.audio(), self._options),
+            )
+            async with aclosing(parts):
+                async for part in parts:
+                    if part.final:
+                        text = f"{text} {part.text}".strip()
+                    else:
+                        await self._push_partial(f"{text} {part.text}".strip())
+        except ParleyError as error:
+            await self.push_error(error_msg=str(error), exception=error)
+        except Exception as error:
+            message = f"The recogniser broke: {type(error).__name__}: {error}"
+            await self.push_error(error_msg=message, exception=error)
+        if utterance.dropped_ms:
+            log.warning("recogniser_behind", dropped_ms=round(utterance.dropped_ms))
+        await self._push_final(text, utterance)
+
+    async def _push_partial(self, text: str) -> None:
+        if text:
+            await self.push_frame(InterimTranscriptionFrame(text, "", time_now_iso8601()))
+
+    async def _push_final(self, text: str, utterance: Utterance) -> None:
+        # While a newer utterance is on its way, this one must not let the turn end.
+        is_last = utterance is self._newest
+        log.debug("heard", text=text, is_last=is_last)
+        await self.push_frame(TranscriptionFrame(text, "", time_now_iso8601(), finalized=is_last))
+
+    async def _stop_hearing(self) -> None:
+        for task in list(self._hearing):
+            await self.cancel_task(task)
+        self._utterance = None

@@ -1,0 +1,2 @@
+// The page may be served from any path.
+export default { base: "./" };

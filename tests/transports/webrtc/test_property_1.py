@@ -1,0 +1,317 @@
+# Feature: pipecat-voice-agent, Property 1: WebRTC Connection Establishment
+"""For any valid WebRTC offer from a client, the server returns a valid SDP answer that enables
+bidirectional audio streaming; anything else gets a clean refusal.
+
+The offers in ``offers/`` were recorded from Chromium 156 and Firefox 153.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aioice import ice
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection
+from aiortc.rtcrtpsender import RTCRtpSender
+from aiortc.sdp import SessionDescription
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.transports.webrtc.callers import (
+    QUICK,
+    bare_session,
+    loudest_part,
+    make_town,
+    pipeline_session,
+    say,
+    share_at,
+    tone,
+)
+
+OFFERS = {path.stem: path.read_bytes().decode() for path in Path(__file__).parent.glob("offers/*")}
+MIRROR = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly"}
+SUPPORTED = ("opus", "g722", "pcmu", "pcma")
+CANDIDATES = [
+    "1 1 udp 2122260223 127.0.0.1 50000 typ host generation 0 network-id 1",
+    "2 1 UDP 2122252543 ::1 50001 typ host",
+    "3 1 tcp 1518280447 127.0.0.1 9 typ host tcptype active generation 0",
+    "4 1 udp 1686052607 203.0.113.7 50002 typ srflx raddr 0.0.0.0 rport 0 generation 0",
+    "5 1 udp 41885439 203.0.113.8 50003 typ relay raddr 203.0.113.7 rport 50002",
+    "6 1 udp 2113937151 38503904-fff4-44a3-9391-0bb20a4839fe.local 33066 typ host",
+]
+ICE_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/"
+
+
+@dataclass
+class Section:
+    lines: list[str]
+
+    @property
+    def kind(self) -> str:
+        return self.lines[0][2:].split()[0]
+
+    @property
+    def mid(self) -> str:
+        return self.value("a=mid:")
+
+    @property
+    def is_rejected(self) -> bool:
+        return self.lines[0].split()[1] == "0" and "a=bundle-only" not in self.lines
+
+    def value(self, prefix: str) -> str:
+        return next((x[len(prefix) :] for x in self.lines if x.startswith(prefix)), "")
+
+    def codecs(self) -> dict[str, str]:
+        """Payload type to lower-case name, in the order of the m= line."""
+        maps = [re.match(r"a=rtpmap:(\d+) ([^/]+)/", line) for line in self.lines]
+        names = {found[1]: found[2].lower() for found in maps if found}
+        return {pt: names[pt] for pt in self.lines[0].split()[3:] if pt in names}
+
+
+def parse(sdp: str) -> tuple[list[str], list[Section]]:
+    session: list[str] = []
+    sections: list[Section] = []
+    for line in sdp.split("\r\n")[:-1]:
+        if line.startswith("m="):
+            sections.append(Section([line]))
+        else:
+            (sections[-1].lines if sections else session).append(line)
+    return session, sections
+
+
+def joined(session: list[str], sections: list[Section], end: str = "\r\n") -> str:
+    return "".join(x + end for x in [*session, *(x for s in sections for x in s.lines)])
+
+
+# ── valid offers ─────────────────────────────────────────────────────────────────────────────
+
+
+@st.composite
+def valid_offers(draw: Any) -> str:
+    """A recorded offer, changed in ways that leave it valid."""
+    session, sections = parse(OFFERS[draw(st.sampled_from(sorted(OFFERS)))])
+    audio = next(section for section in sections if section.kind == "audio")
+    _choose_codecs(draw, audio)
+    _rename_mids(draw, session, sections)
+    _rename_ice(draw, sections)
+    _change_candidates(draw, audio)
+    direction = draw(st.sampled_from(sorted(MIRROR)))
+    audio.lines = [f"a={direction}" if x[2:] in MIRROR else x for x in audio.lines]
+    if draw(st.booleans()):
+        audio.lines = [x for x in audio.lines if not x.startswith(("a=ssrc", "a=extmap", "a=msid"))]
+    for section in sections:
+        setup = draw(st.sampled_from(["actpass", "actpass", "active", "passive"]))
+        section.lines = [
+            f"a=setup:{setup}" if x.startswith("a=setup") and section is sections[0] else x
+            for x in section.lines
+        ]
+    return joined(session, sections, draw(st.sampled_from(["\r\n", "\n"])))
+
+
+def _choose_codecs(draw: Any, audio: Section) -> None:
+    codecs = audio.codecs()
+    supported = [pt for pt, name in codecs.items() if name in SUPPORTED]
+    kept = draw(st.lists(st.sampled_from(supported), min_size=1, unique=True))
+    kept += [pt for pt in codecs if pt not in supported and draw(st.booleans())]
+    kept = draw(st.permutations(kept))
+    audio.lines[0] = " ".join([*audio.lines[0].split()[:3], *kept])
+    gone = [pt for pt in codecs if pt not in kept]
+    audio.lines = [
+        x for x in audio.lines if not re.match(rf"a=\w[\w-]*:({'|'.join(gone) or '$'}) ", x)
+    ]
+    opus = next((pt for pt in kept if codecs[pt] == "opus"), None)
+    if opus and draw(st.booleans()):
+        audio.lines.append(f"a=rtcp-fb:{opus} nack")
+
+
+def _rename_mids(draw: Any, session: list[str], sections: list[Section]) -> None:
+    names = draw(
+        st.lists(
+            st.text("abcdefgh0123456789", min_size=1, max_size=8),
+            min_size=len(sections),
+            max_size=len(sections),
+            unique=True,
+        )
+    )
+    new = {section.mid: name for section, name in zip(sections, names, strict=True)}
+    for section in sections:
+        section.lines = [
+            f"a=mid:{new[section.mid]}" if x.startswith("a=mid:") else x for x in section.lines
+        ]
+    for n, line in enumerate(session):
+        if line.startswith("a=group:BUNDLE"):
+            session[n] = " ".join(["a=group:BUNDLE", *(new[mid] for mid in line.split()[1:])])
+
+
+def _rename_ice(draw: Any, sections: list[Section]) -> None:
+    ufrag = draw(st.text(ICE_CHARACTERS, min_size=4, max_size=40))
+    password = draw(st.text(ICE_CHARACTERS, min_size=22, max_size=60))
+    for section in sections:
+        section.lines = [
+            re.sub("^a=ice-ufrag:.*", f"a=ice-ufrag:{ufrag}", x) for x in section.lines
+        ]
+        section.lines = [re.sub("^a=ice-pwd:.*", f"a=ice-pwd:{password}", x) for x in section.lines]
+
+
+def _change_candidates(draw: Any, audio: Section) -> None:
+    audio.lines = [x for x in audio.lines if not x.startswith(("a=candidate", "a=end-of-cand"))]
+    chosen = draw(st.lists(st.sampled_from(CANDIDATES), unique=True))
+    audio.lines += [f"a=candidate:{candidate}" for candidate in chosen]
+    if chosen and draw(st.booleans()):
+        audio.lines.append("a=end-of-candidates")
+
+
+class NoMdns:
+    async def resolve(self, _name: str) -> None:
+        return None
+
+
+async def _no_mdns(_: Any) -> NoMdns:
+    return NoMdns()
+
+
+async def answer_to(offer: str) -> tuple[int, Any]:
+    """What the server says, and that nothing is left of it when the call is over."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ice, "get_or_create_mdns_protocol", _no_mdns)
+        town = make_town(bare_session)
+        response = await town.http.post("/api/offer", json={"sdp": offer, "type": "offer"})
+        if response.status_code != 200:
+            assert not town.house.places
+            assert len(town.peers) == 0
+        await town.close()
+        assert len(town.peers) == 0
+        return response.status_code, response.json()
+
+
+# Feature: pipecat-voice-agent, Property 1: WebRTC Connection Establishment
+@given(valid_offers())
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+async def test_any_valid_offer_gets_an_answer_that_lets_sound_flow(offer):
+    status, body = await answer_to(offer)
+
+    assert status == 200, body
+    assert body["type"] == "answer"
+    offered = parse(joined(*parse(offer.replace("\r\n", "\n").replace("\n", "\r\n"))))
+    _check_answer(body["sdp"], *offered)
+
+
+def _check_answer(answer: str, offered_session: list[str], offered: list[Section]) -> None:
+    SessionDescription.parse(answer)
+    session, sections = parse(answer)
+    assert [(s.kind, s.mid) for s in sections] == [(s.kind, s.mid) for s in offered]
+    bundle = next((x.split()[1:] for x in session if x.startswith("a=group:BUNDLE")), [])
+    offered_bundle = next((x.split()[1:] for x in offered_session if "BUNDLE" in x), [])
+    assert set(bundle) <= set(offered_bundle)
+    for answered, asked in zip(sections, offered, strict=True):
+        if asked.is_rejected:
+            assert answered.lines[0].split()[1] == "0"
+        if answered.lines[0].split()[1] == "0":
+            assert answered.mid not in bundle
+    index = next(n for n, section in enumerate(offered) if section.kind == "audio")
+    _check_audio(sections[index], offered[index])
+
+
+def _check_audio(answered: Section, asked: Section) -> None:
+    direction = next(x[2:] for x in asked.lines if x[2:] in MIRROR)
+    assert answered.lines[0].split()[1] != "0"
+    assert f"a={MIRROR[direction]}" in answered.lines
+    assert answered.codecs()
+    assert answered.codecs().items() <= asked.codecs().items()
+    opus = next((pt for pt, name in asked.codecs().items() if name == "opus"), None)
+    if opus:
+        assert set(answered.codecs().values()) == {"opus"}
+        assert f"a=fmtp:{opus} minptime=10;useinbandfec=1" in answered.lines
+        wants_nack = f"a=rtcp-fb:{opus} nack" in asked.lines
+        assert (f"a=rtcp-fb:{opus} nack" in answered.lines) == wants_nack
+    assert answered.value("a=ice-ufrag:")
+    assert answered.value("a=ice-pwd:")
+    assert answered.value("a=fingerprint:").startswith("sha-256 ")
+    assert answered.value("a=setup:") in {"active", "passive"}
+    assert answered.value("a=setup:") != asked.value("a=setup:")
+    assert answered.value("a=candidate:")
+
+
+# ── anything else ────────────────────────────────────────────────────────────────────────────
+
+
+@st.composite
+def broken_offers(draw: Any) -> str:
+    """A recorded offer after an accident: lines lost, doubled, swapped, letters changed."""
+    lines = OFFERS[draw(st.sampled_from(sorted(OFFERS)))].split("\r\n")
+    for _ in range(draw(st.integers(1, 6))):
+        at = draw(st.integers(0, len(lines) - 1))
+        match draw(st.sampled_from(["lose", "double", "swap", "letter", "cut", "blank"])):
+            case "lose":
+                del lines[at]
+            case "double":
+                lines.insert(draw(st.integers(0, len(lines))), lines[at])
+            case "swap":
+                other = draw(st.integers(0, len(lines) - 1))
+                lines[at], lines[other] = lines[other], lines[at]
+            case "letter" if lines[at]:
+                where = draw(st.integers(0, len(lines[at]) - 1))
+                lines[at] = lines[at][:where] + draw(st.characters()) + lines[at][where + 1 :]
+            case "cut":
+                lines[at] = lines[at][: draw(st.integers(0, len(lines[at])))]
+            case _:
+                lines[at] = draw(st.text(max_size=20))
+        lines = lines or [""]
+    return "\r\n".join(lines)
+
+
+@given(st.one_of(broken_offers(), st.text(max_size=200)))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+async def test_anything_else_is_answered_or_refused_cleanly(offer):
+    offer = offer.encode("utf-8", "replace").decode()
+
+    status, body = await answer_to(offer)
+
+    assert status in (200, 400)
+    if status == 400:
+        assert body["error"]["code"] == "bad_offer"
+        assert body["error"]["message"]
+
+
+# ── offers that really connect ───────────────────────────────────────────────────────────────
+
+
+def _codec(name: str) -> Any:
+    codecs = RTCRtpSender.getCapabilities("audio").codecs
+    return [codec for codec in codecs if codec.name.lower() == name]
+
+
+@pytest.mark.parametrize("codec", ["opus", "pcmu", "g722"])
+@pytest.mark.parametrize("bundle", list(RTCBundlePolicy))
+@pytest.mark.parametrize("first", ["audio", "video", "data"])
+async def test_sound_flows_both_ways_whatever_the_offer_looks_like(town, codec, bundle, first):
+    here = town(pipeline_session, QUICK)
+    caller = here.caller(says=tone(440, 2000, 48_000))
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=bundle))
+    if first == "video":
+        pc.addTransceiver("video")
+    if first == "data":
+        pc.createDataChannel("chat")
+    pc.addTrack(caller.track)
+    for transceiver in pc.getTransceivers():
+        if transceiver.kind == "audio":
+            transceiver.setCodecPreferences(_codec(codec))
+    pc.createDataChannel("more")
+    pc.on("track", lambda track: track.kind == "audio" and caller._on_track(track))
+    pc.on("connectionstatechange", caller.changed.set)
+    caller.pc = pc
+
+    await caller.call()
+    call = await here.one_call()
+    await call.connected.wait()
+    await say(call, tone(880, 400, 24_000))
+    await call.until(lambda: len(loudest_part(bytes(call.heard), 16_000)) >= 0.4 * 16_000 * 2)
+    await caller.until(lambda: len(loudest_part(bytes(caller.heard), 48_000)) >= 0.38 * 96_000)
+
+    assert share_at(loudest_part(bytes(call.heard), 16_000), 440, 16_000) > 0.97
+    assert share_at(loudest_part(bytes(caller.heard), 48_000), 880, 48_000) > 0.9
+    await asyncio.sleep(0)
