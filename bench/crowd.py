@@ -30,7 +30,7 @@ from bench.speech import (
 
 CYCLE_MS = 12_000
 CYCLE_PACKETS = CYCLE_MS // PACKET_MS
-SETTLE_S = 4.0
+SETTLE_S = 3.0
 JOIN_PAUSE_S = 0.25
 
 

@@ -39,7 +39,7 @@ class Pace:
 
 
 THOROUGH = Pace(runs=5, window_s=24.0, plain_start=4, step=2, refines=True)
-QUICK = Pace(runs=1, window_s=12.0, plain_start=5, step=3, refines=False)
+QUICK = Pace(runs=1, window_s=12.0, plain_start=5, step=2, refines=False)
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ class _Bench:
                 windows.append(await self._try(module, crowd, calls))
             enough = max((w.calls for w in windows if is_held(w)), default=0)
             calls = windows[-1].calls - 1
-            while self.pace.refines and calls > enough:
+            while calls > enough and (self.pace.refines or not enough):
                 windows.append(await self._try(module, crowd, calls))
                 calls = enough if is_held(windows[-1]) else calls - 1
         return Search(idle_mb, tuple(windows))

@@ -27,11 +27,12 @@ CALLERS_LIMIT_MS = 5.0
 
 SENTENCES = (
     "What are your opening hours?",
+    "Are you open on Saturday?",
+    "Where are you located?",
+    "What is your phone number?",
+    "How much is a cleaning?",
     "What time is it?",
     "What day is it today?",
-    "Are you open on Saturday?",
-    "Can you repeat that?",
-    "Thank you very much.",
 )
 
 
@@ -65,10 +66,12 @@ class Found:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--calls", type=int, default=6, help="how many calls, one after another")
-    parser.add_argument("--turns", type=int, default=36, help="how many turns in all of them")
+    parser.add_argument("--calls", type=int, default=5, help="how many calls, one after another")
+    parser.add_argument("--turns", type=int, default=35, help="how many turns in all of them")
     parser.add_argument("--agent", default="", help="the agent to call; the default one")
-    parser.add_argument("--url", default="", help="measure a server that runs already")
+    parser.add_argument(
+        "--url", default="", help="measure a server that runs already on this machine"
+    )
 
 
 async def measure(arguments: argparse.Namespace) -> dict[str, Figure]:
@@ -172,7 +175,8 @@ def summarise(found: Found) -> dict[str, Figure]:
         "stt_p50_ms": middle(lambda turn: turn.stage_ms("stt_ms")),
         "llm_p50_ms": middle(lambda turn: turn.stage_ms("llm_ms")),
         "tts_p50_ms": middle(lambda turn: turn.stage_ms("tts_ms")),
-        "transport_p50_ms": middle(lambda turn: turn.transport_ms),
+        "transport_in_p50_ms": middle(lambda turn: turn.transport_in_ms),
+        "transport_out_p50_ms": middle(lambda turn: turn.transport_out_ms),
         "unsure_share": _share(judged, lambda turn: turn.is_unsure),
         "understood_share": _share(turns, lambda turn: turn.is_understood),
         "unanswered_share": _share(turns, lambda turn: not turn.is_answered),
@@ -197,7 +201,8 @@ def _print(found: Found, figures: dict[str, Figure]) -> None:
         _stage_row(told, "STT (beside it)", "stt_ms", total),
         _stage_row(told, "LLM", "llm_ms", total),
         _stage_row(told, "TTS", "tts_ms", total),
-        _row("transport", [turn.transport_ms for turn in told], total, math.nan),
+        _row("transport in", [turn.transport_in_ms for turn in told], total, math.nan),
+        _row("transport out", [turn.transport_out_ms for turn in told], total, math.nan),
         _row("reply", [turn.reply_ms for turn in told], total, TOTAL_BUDGET_MS),
     ]
     head = ("stage", "p50 ms", "p95 ms", "share", "budget ms")

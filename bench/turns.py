@@ -19,13 +19,15 @@ PAUSE_S = 0.6
 class Turn:
     """``reply_ms``: last audible sample sent to first audible sample heard, ``nan`` if none came.
 
-    ``was_hasty``: the agent spoke before the caller had finished.
+    ``transport_out_ms``: the agent began to speak, says the server, to first sample heard (both
+    processes read the same clock). ``was_hasty``: the agent spoke before the caller had finished.
     """
 
     said: str
     understood_as: str
     reply_ms: float
     was_hasty: bool = False
+    transport_out_ms: float = math.nan
     stages: dict[str, float] = field(default_factory=dict[str, float])
 
     @property
@@ -61,9 +63,10 @@ class Turn:
         return self.work_ms - stt_ms - stages.get("llm_ms", 0.0) - stages["tts_ms"]
 
     @property
-    def transport_ms(self) -> float:
-        """What the caller waited beyond what the server counts: the way in and the way out."""
-        return self.reply_ms - self.stages.get("reply_ms", math.nan)
+    def transport_in_ms(self) -> float:
+        """What the caller waited beyond the way out and what the server counts: from the last
+        sample sent to when voice activity detection takes it that speech ended."""
+        return self.reply_ms - self.stages.get("reply_ms", math.nan) - self.transport_out_ms
 
     def stage_ms(self, name: str) -> float:
         return self.stages.get(name, math.nan)
@@ -83,15 +86,20 @@ async def take_turn(caller: Caller, mouth: Mouth, speech: Utterance) -> Turn:
     heard_s = await caller.ear.sound_after(sent_s, REPLY_LIMIT_S)
     ended = await caller.event("turn_ended", position, TURN_LIMIT_S) if heard_s else None
     await caller.ear.quiet_for(PAUSE_S, TURN_LIMIT_S)
+    events = caller.events[position:]
     transcripts = [
         str(event.get("text", ""))
-        for event in caller.events[position:]
+        for event in events
         if event.get("event") == "user_transcript" and event.get("final")
     ]
+    started_s = next(
+        (float(e["at_s"]) for e in events if e.get("event") == "agent_speech_started"), math.nan
+    )
     return Turn(
         said=speech.text,
         understood_as=" ".join(transcripts),
         reply_ms=(heard_s - sent_s) * 1000 if heard_s else math.nan,
         was_hasty=was_hasty,
+        transport_out_ms=(heard_s - started_s) * 1000 if heard_s else math.nan,
         stages=dict(ended["stages"]) if ended else {},
     )

@@ -161,7 +161,7 @@ def test_every_module_says_in_its_first_line_what_it_is_for() -> None:
         module.name
         for module in everything()
         if not (module.name.startswith("tests/") and not module.text)
-        and not (ast.get_docstring(module.tree) and module.text.startswith(('"""', "#!")))
+        and not (ast.get_docstring(module.tree) and module.text.startswith(('"""', "#")))
     ]
 
     assert not broken, told(broken, "Begin the file with a docstring of one sentence.")

@@ -77,13 +77,19 @@ def test_recognition_counts_only_as_far_as_it_delays_the_turns_end() -> None:
         "reply_ms": 285.0,
     }
 
-    turn = Turn(said="hello", understood_as="Hello.", reply_ms=325.0, stages=stages)
+    turn = Turn(
+        said="hello",
+        understood_as="Hello.",
+        reply_ms=325.0,
+        transport_out_ms=15.0,
+        stages=stages,
+    )
 
     assert turn.is_understood
     assert not turn.is_unsure
     assert turn.work_ms == 125.0
     assert turn.overhead_ms == 125.0 - 60.0 - 5.0 - 20.0
-    assert turn.transport_ms == 40.0
+    assert turn.transport_in_ms == 25.0
 
 
 def test_a_wait_after_an_unsure_verdict_is_silence_and_not_work() -> None:

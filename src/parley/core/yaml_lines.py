@@ -17,7 +17,7 @@ Path_ = tuple[Any, ...]
 LineOf = Callable[[Sequence[Any]], int]
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
-_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
+_NUMBER = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 _CONSTANTS: dict[str, bool | None] = {
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
     "null": None, "Null": None, "NULL": None, "~": None, "": None,
@@ -70,6 +70,8 @@ def _problem(error: yaml.YAMLError, text: str) -> YamlProblem:
     line = mark.line if mark else 0
     lines = text.splitlines()
     hint = ""
+    if "mapping values" in str(error.problem):
+        hint = 'Text that holds ": " must be in quotes.'
     # YAML notices a bracket that it took for its own only on the line after it, at times.
     for number in (line, line - 1):
         if 0 <= number < len(lines) and _STARTS_WITH_BRACKET.match(lines[number]):

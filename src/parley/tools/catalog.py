@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -13,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import ValidationError
 
 from parley.core.errors import BadRequest
+from parley.core.registry import did_you_mean
 from parley.tools.appointments import CalendarProvider
 from parley.tools.clock import ClockProvider
 from parley.tools.provider import ProviderContext, ToolProvider
@@ -80,7 +80,7 @@ class ToolCatalog:
         name, _, single = wish.name.partition(".")
         provider = self._providers.get(name)
         if provider is None:
-            raise BadRequest(f'There is no tool "{wish.name}". {_near(name, self.names())}')
+            raise BadRequest(f'There is no tool "{wish.name}". {did_you_mean(name, self.names())}')
         try:
             options = provider.options.model_validate(dict(wish.options))
         except ValidationError as error:
@@ -91,7 +91,7 @@ class ToolCatalog:
         found = [tool for tool in tools if tool.name == single]
         if not found:
             names = [f"{name}.{tool.name}" for tool in tools]
-            raise BadRequest(f'There is no tool "{wish.name}". {_near(wish.name, names)}')
+            raise BadRequest(f'There is no tool "{wish.name}". {did_you_mean(wish.name, names)}')
         return found
 
 
@@ -114,17 +114,12 @@ def _read_wish(wish: object) -> ToolWish:
     )
 
 
-def _near(wrong: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(wrong, known, n=1, cutoff=0.5)
-    return f'Did you mean "{close[0]}"?' if close else f"There is: {', '.join(known)}."
-
-
 def _first_problem(error: ValidationError, provider: ToolProvider) -> str:
     details = error.errors()[0]
     key = ".".join(str(part) for part in details["loc"])
     if details["type"] == "extra_forbidden":
         known = list(provider.options.model_fields)
-        return f'there is no option "{key}". ' + (_near(key, known) if known else "It has none.")
+        return f'there is no option "{key}". ' + did_you_mean(key, known)
     what = details["msg"].removeprefix("Value error, ")
     return f"{key}: {what}." if key else f"{what}."
 

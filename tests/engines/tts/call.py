@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import numpy as np
 from pipecat.frames.frames import (
@@ -181,9 +182,10 @@ class SpeakingCall:
         await self.seen.wait_for(LLMContextAssistantTimestampFrame, messages)
 
 
-def live(engine: FakeSynthesizer, **changes: object) -> LiveSpeech:
+def live(engine: FakeSynthesizer, **changes: Any) -> LiveSpeech:
+    """LiveSpeech with its defaults, and no gap between sentences, so that words are countable."""
     given = {"sentence_gap_ms": 0, **changes}
-    return LiveSpeech(engine, SpeechOptions(), output_rate_hz=RATE_HZ, **given)  # type: ignore[arg-type]
+    return LiveSpeech(engine, SpeechOptions(), output_rate_hz=RATE_HZ, **given)
 
 
 @asynccontextmanager

@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from pipecat.frames.frames import (
-    OutputTransportMessageUrgentFrame,
-)
+from pipecat.frames.frames import OutputTransportMessageUrgentFrame
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 
 from parley.engines.tts.live import LiveAudioFrame, LiveSpeech

@@ -29,6 +29,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
 from parley.api.errors import install_error_handlers
+from parley.core.audio import Resampler
 from parley.core.call import CallInfo, EndReason
 from parley.core.errors import CallLimitReached, NotFound
 from parley.transports.webrtc.aiortc_inside import close_for_good
@@ -274,14 +275,17 @@ class Caller:
         self._listening = asyncio.ensure_future(self._listen(track))
 
     async def _listen(self, track: Any) -> None:
+        resampler: Resampler | None = None
         while True:
             try:
                 frame = await track.recv()
             except MediaStreamError:
                 return
-            self.heard += np.frombuffer(bytes(frame.planes[0]), np.int16)[
-                : frame.samples * 2 : 2
-            ].tobytes()
+            if resampler is None:
+                resampler = Resampler(frame.sample_rate, 48_000)
+            channels = len(frame.layout.channels)
+            samples = np.frombuffer(bytes(frame.planes[0]), np.int16)
+            self.heard += resampler.push(samples[: frame.samples * channels : channels].tobytes())
             self.changed.set()
 
     def _on_message(self, text: str) -> None:
@@ -320,6 +324,7 @@ class Town:
 
     house: House
     peers: Peers
+    app: FastAPI
     http: httpx.AsyncClient
     callers: list[Caller] = field(default_factory=list)
 
@@ -347,4 +352,4 @@ def make_town(session: Session, options: WebRtcOptions = QUICK, max_calls: int =
     install_error_handlers(app)
     app.include_router(signalling_router(house, peers))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    return Town(house, peers, httpx.AsyncClient(transport=transport, base_url="http://parley"))
+    return Town(house, peers, app, httpx.AsyncClient(transport=transport, base_url="http://parley"))

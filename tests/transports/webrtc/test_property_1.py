@@ -7,7 +7,6 @@ The offers in ``offers/`` were recorded from Chromium 156 and Firefox 153.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,7 +189,7 @@ async def answer_to(offer: str) -> tuple[int, Any]:
 
 # Feature: pipecat-voice-agent, Property 1: WebRTC Connection Establishment
 @given(valid_offers())
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=110, deadline=None, suppress_health_check=list(HealthCheck))
 async def test_any_valid_offer_gets_an_answer_that_lets_sound_flow(offer):
     status, body = await answer_to(offer)
 
@@ -265,7 +264,7 @@ def broken_offers(draw: Any) -> str:
 
 
 @given(st.one_of(broken_offers(), st.text(max_size=200)))
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=110, deadline=None, suppress_health_check=list(HealthCheck))
 async def test_anything_else_is_answered_or_refused_cleanly(offer):
     offer = offer.encode("utf-8", "replace").decode()
 
@@ -285,9 +284,18 @@ def _codec(name: str) -> Any:
     return [codec for codec in codecs if codec.name.lower() == name]
 
 
-@pytest.mark.parametrize("codec", ["opus", "pcmu", "g722"])
-@pytest.mark.parametrize("bundle", list(RTCBundlePolicy))
-@pytest.mark.parametrize("first", ["audio", "video", "data"])
+@pytest.mark.parametrize(
+    ("codec", "bundle", "first"),
+    [
+        ("opus", RTCBundlePolicy.BALANCED, "audio"),
+        ("opus", RTCBundlePolicy.BALANCED, "data"),
+        ("opus", RTCBundlePolicy.MAX_COMPAT, "video"),
+        ("opus", RTCBundlePolicy.MAX_BUNDLE, "video"),
+        ("pcmu", RTCBundlePolicy.MAX_BUNDLE, "audio"),
+        ("pcma", RTCBundlePolicy.MAX_COMPAT, "data"),
+        ("g722", RTCBundlePolicy.BALANCED, "video"),
+    ],
+)
 async def test_sound_flows_both_ways_whatever_the_offer_looks_like(town, codec, bundle, first):
     here = town(pipeline_session, QUICK)
     caller = here.caller(says=tone(440, 2000, 48_000))
@@ -314,4 +322,3 @@ async def test_sound_flows_both_ways_whatever_the_offer_looks_like(town, codec, 
 
     assert share_at(loudest_part(bytes(call.heard), 16_000), 440, 16_000) > 0.97
     assert share_at(loudest_part(bytes(caller.heard), 48_000), 880, 48_000) > 0.9
-    await asyncio.sleep(0)

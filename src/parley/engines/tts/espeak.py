@@ -128,7 +128,7 @@ class Espeak:
         self._callback = _SynthCallback(self._on_sound)
         self._library.espeak_SetSynthCallback(self._callback)
         self._take: Callable[[Burst], bool] | None = None
-        self._failure: BaseException | None = None
+        self._failure: Exception | None = None
         self._setup: VoiceSetup | None = None
         self.voices = self._list_voices(files.data)
         """The data's voices, in eSpeak's order."""
@@ -213,7 +213,7 @@ class Espeak:
                     words.append((event.sample, event.text_position - 1))
             pcm = ctypes.string_at(samples, count * 2) if samples and count else b""
             return 0 if not (pcm or words) or take(Burst(pcm, words)) else 1
-        except BaseException as error:
+        except Exception as error:
             # An exception can't pass through the library's frames: `speak` raises it.
             self._failure = error
             return 1

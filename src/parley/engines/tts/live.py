@@ -184,6 +184,8 @@ class LiveSpeech(TTSService):
                     for frame in self._words(utterance, words_done, portion, context_id):
                         yield frame
                     words_done = max(words_done, portion.words_done)
+                    # An engine that is faster than the loop would keep what it made from leaving.
+                    await asyncio.sleep(0)
         except Exception as error:
             # Whatever an engine throws, a plug-in's too: the call goes on without the sentence.
             await self.push_error(

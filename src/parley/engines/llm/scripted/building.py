@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from parley.core.registry import did_you_mean
 from parley.engines.llm.scripted.automaton import Automaton
 from parley.engines.llm.scripted.form import CaseForm, IntentForm, ScriptForm, SlotForm
 from parley.engines.llm.scripted.pattern import (
@@ -14,7 +15,7 @@ from parley.engines.llm.scripted.pattern import (
     parse_pattern,
     slots_of,
 )
-from parley.engines.llm.scripted.problems import Place, Problems, near
+from parley.engines.llm.scripted.problems import Place, Problems
 from parley.engines.llm.scripted.replies import NOW_NAMES, BadTemplate, Template
 from parley.engines.llm.scripted.script import Case, Intent, Replies, Script, SlotUse
 from parley.engines.llm.scripted.slots import (
@@ -182,6 +183,10 @@ class Builder:
                     add((*place, key), f'"{key}" needs a tool: add "call: name_of_the_tool".')
         if form.needs and not (form.call or form.reply):
             add((*place, "needs"), "Nothing is done with what is asked: add a call or a reply.")
+        if form.action == "abandon" and not form.reply:
+            add(place, '"abandon" needs a reply: what is said when the caller drops it.')
+        if form.action and form.call:
+            add((*place, "call"), f'"{form.action}" is all that this intent does: drop the call.')
         if form.declined and not form.confirm:
             add((*place, "declined"), '"declined" answers a no to "confirm", which is missing.')
 
@@ -228,7 +233,7 @@ class Builder:
                     if case.then and case.then not in names:
                         self.problems.add(
                             (*place, key, index, "then"),
-                            f'There is no intent "{case.then}". {near(case.then, names)}',
+                            f'There is no intent "{case.then}". {did_you_mean(case.then, names)}',
                         )
 
     # ── patterns and templates ───────────────────────────────────────────────────────────────
@@ -250,7 +255,7 @@ class Builder:
 
     def _check_slot(self, name: str, place: Place) -> None:
         if name not in self.slots:
-            self.problems.add(place, f'There is no slot "{name}". {near(name, self.slots)}')
+            self.problems.add(place, f'There is no slot "{name}". {did_you_mean(name, self.slots)}')
 
     def _replies(self, texts: Sequence[str], place: Place, extra: Sequence[str] = ()) -> Replies:
         return tuple(
@@ -270,7 +275,7 @@ class Builder:
             if name.split(".")[0] in _ANSWER_NAMES:
                 what = f"{{{name}}} is known only in on_result and on_error."
             else:
-                what = f'There is no value or slot "{name}". {near(name, known)}'
+                what = f'There is no value or slot "{name}". {did_you_mean(name, known)}'
             self.problems.add(place, what)
         return template
 

@@ -83,12 +83,9 @@ class Dialogue:
         flow.answer = {"result": answer.result, "error": answer.error}
         cases = flow.intent.on_error if answer.failed else flow.intent.on_result
         case = next((each for each in cases if self._holds(each, flow)), None)
-        if case is not None:
-            turn = self._follow(case, flow)
-        elif answer.failed:
-            turn = Turn(answer.error or self._say(self.listener.script.trouble, flow))
-        else:
-            turn = Turn("")
+        turn = self._follow(case, flow) if case is not None else Turn(answer.error)
+        if answer.failed and not (turn.text or turn.call):
+            turn = Turn(self._say(self.listener.script.trouble, flow))
         if aside_of is not None and self.flow is aside_of:
             turn = self._and_ask_again(turn)
         return self._said(turn)
@@ -176,6 +173,8 @@ class Dialogue:
     def _carry_out(self, fit: IntentFit, heard: Heard) -> Turn:
         intent = fit.intent
         if intent.action == "repeat":
+            if not self.last_text:
+                return self.greet()
             return Turn(_joined(self._say(intent.reply), self.last_text), is_repeat=True)
         if intent.action == "abandon":
             self.flow = None

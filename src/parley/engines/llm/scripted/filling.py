@@ -44,7 +44,7 @@ def fill_from(
             if value is not None:
                 values[name] = value
     for type_, names in _open_slots(flow, script, values):
-        asked = flow.asking in names
+        asked = flow.asking in (*names, "confirm", "change")
         free = [span for span in heard.spans(type_, asked=asked) if not _overlaps(span, taken)]
         for name, span in zip(names, free, strict=False):
             value = type_.value(heard.words[slice(*span)], now)

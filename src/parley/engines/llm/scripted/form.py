@@ -12,14 +12,14 @@ def _texts(value: Any) -> Any:
     """One text or a list of texts."""
     if isinstance(value, dict):
         raise PydanticCustomError(
-            "unquoted", "this must be text; put text that holds {{ }} or a colon in double quotes"
+            "unquoted", "this must be text; put text that holds { } or a colon in double quotes"
         )
     if not isinstance(value, list):
         return (value,)
     items = cast("list[Any]", value)
     if any(isinstance(item, list | dict) for item in items):
         raise PydanticCustomError(
-            "unquoted", "put text that starts with [ or {{, or holds a colon, in double quotes"
+            "unquoted", "put text that starts with [ or {, or holds a colon, in double quotes"
         )
     return tuple(items)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from parley.core.errors import BadScript
+from parley.core.registry import did_you_mean
 from parley.core.yaml_lines import LineOf
 
 Place = Sequence[Any]
@@ -34,8 +34,13 @@ class Problems:
 
     def add_all(self, error: ValidationError, form: type[BaseModel]) -> None:
         """Everything that pydantic found."""
-        for details in error.errors():
-            self.add(details["loc"], _in_words(details, form))
+        found = error.errors()
+        for details in found:
+            place = details["loc"]
+            inside = [each for each in found if each["loc"][: len(place)] == place]
+            # A list whose entries are all wrong is called empty besides.
+            if details["type"] != "too_short" or len(inside) == 1:
+                self.add(place, _in_words(details, form))
 
     def raise_if_any(self) -> None:
         """Raise ``BadScript`` with every mistake, in the file's order."""
@@ -48,28 +53,23 @@ class Problems:
         raise BadScript("\n  ".join([f"{self._file} has mistakes:", *lines[:_SHOWN], *more]))
 
 
-def near(wrong: str, known: Iterable[str]) -> str:
-    """`` Did you mean "day"?`` or the list of what there is."""
-    known = list(known)
-    close = difflib.get_close_matches(wrong, known, n=1, cutoff=0.6)
-    if close:
-        return f'Did you mean "{close[0]}"?'
-    return f"There is: {', '.join(known)}." if known else "There is none."
-
-
 def _in_words(details: ErrorDetails, form: type[BaseModel]) -> str:
     key = next((part for part in reversed(details["loc"]) if isinstance(part, str)), "the file")
     match details["type"]:
         case "extra_forbidden":
-            return f'"{key}" is not known here. {near(key, _keys_beside(form, details["loc"]))}'
+            known = _keys_beside(form, details["loc"])
+            return f'"{key}" is not known here. {did_you_mean(key, known)}'
         case "missing":
             return f'"{key}" is missing here: add it.'
         case "string_type" if isinstance(details["input"], bool | int | float):
-            return f"{key}: put {details['input']} in quotes: it must be text."
+            typed = str(details["input"]).lower()
+            return f'{key}: put "{typed}" in quotes: it must be text.'
         case "string_type":
             return f"{key}: this must be text."
         case "string_too_short":
             return f"{key}: this is empty; write some text or leave {key} out."
+        case "too_short":
+            return f"{key}: at least one is needed here."
         case "string_pattern_mismatch":
             return f'"{details["input"]}" is no name: use small letters, digits and _.'
         case "literal_error":

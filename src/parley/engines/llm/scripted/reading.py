@@ -7,11 +7,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from parley.core.errors import BadScript, NotFound
+from parley.core.registry import did_you_mean
 from parley.core.shipped import shipped_folder
 from parley.core.yaml_lines import YamlProblem, load_yaml
 from parley.engines.llm.scripted.building import Builder
 from parley.engines.llm.scripted.form import ScriptForm
-from parley.engines.llm.scripted.problems import Problems, near
+from parley.engines.llm.scripted.problems import Problems
 from parley.engines.llm.scripted.script import Script
 
 
@@ -33,7 +34,7 @@ def find_script(name_or_path: str) -> Path:
         return shipped
     names = sorted(each.stem for each in folder.glob("*.yaml"))
     raise BadScript(
-        f'There is no script "{name_or_path}". {near(name_or_path, names)}',
+        f'There is no script "{name_or_path}". {did_you_mean(name_or_path, names)}',
         hint="To use a file of your own, give its path: scripts/my_script.yaml",
     )
 

@@ -1,0 +1,27 @@
+"""What a server process and its worker processes say to each other over a pair of pipes.
+
+A message is a header (kind: one byte, job: four, length: four, little-endian) and a body: JSON,
+or for ``AUDIO`` the sound itself. Only the standard library is imported here and in
+``worker_process``: a worker starts in a tenth of a second.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+HEADER = struct.Struct("<cII")
+
+# To the worker
+OPEN, AUDIO, FINISH, CANCEL = b"O", b"A", b"F", b"C"
+# From the worker
+READY, PARTIAL, FINAL, FAILED = b"R", b"P", b"Z", b"E"
+
+
+def pack(kind: bytes, job: int, body: bytes = b"") -> bytes:
+    return HEADER.pack(kind, job, len(body)) + body
+
+
+def pack_json(kind: bytes, job: int, value: Any) -> bytes:
+    return pack(kind, job, json.dumps(value).encode())

@@ -1,0 +1,142 @@
+"""The worker's side: ``python -m parley.engines.worker_process MODULE:CLASS OPTIONS``.
+
+It ends when its standard input does, and so also when the server was killed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import sys
+from collections import deque
+from typing import Any, BinaryIO, Protocol
+
+from parley.engines.wire import (
+    AUDIO,
+    CANCEL,
+    FAILED,
+    FINAL,
+    FINISH,
+    HEADER,
+    OPEN,
+    PARTIAL,
+    READY,
+    pack_json,
+)
+
+
+class Hearing(Protocol):
+    """One utterance being recognised."""
+
+    def take(self, pcm: bytes) -> str | None:
+        """Take some sound; a partial text if there is a new one."""
+        ...
+
+    def finish(self) -> str:
+        """The final text."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what the utterance held; called in every case."""
+        ...
+
+
+class Recogniser(Protocol):
+    """What a worker runs: made once per process, with the models loaded."""
+
+    def has_room(self) -> bool:
+        """Whether one more utterance can be taken on beside those in progress."""
+        ...
+
+    def open(self, options: dict[str, Any]) -> Hearing: ...
+
+
+class Worker:
+    """Reads messages, runs them one after the other, writes what comes of them.
+
+    Utterances take turns message by message. When the recogniser has no room, the messages of
+    further ones wait here until it has.
+    """
+
+    def __init__(self, recogniser: Recogniser, source: BinaryIO, sink: BinaryIO) -> None:
+        self._recogniser = recogniser
+        self._source = source
+        self._sink = sink
+        self._hearings: dict[int, Hearing] = {}
+        self._waiting: dict[int, deque[tuple[bytes, bytes]]] = {}
+
+    def run(self) -> None:
+        self._say(READY, 0, {})
+        while len(header := self._source.read(HEADER.size)) == HEADER.size:
+            kind, job, length = HEADER.unpack(header)
+            self._take(kind, job, self._source.read(length))
+
+    def _take(self, kind: bytes, job: int, body: bytes) -> None:
+        if job in self._waiting:
+            self._waiting[job].append((kind, body))
+            if kind == CANCEL:
+                del self._waiting[job]
+        elif kind == OPEN and not self._recogniser.has_room():
+            self._waiting[job] = deque([(kind, body)])
+        else:
+            self._do(kind, job, body)
+        self._let_in_waiting()
+
+    def _let_in_waiting(self) -> None:
+        while self._waiting and self._recogniser.has_room():
+            job, messages = next(iter(self._waiting.items()))
+            del self._waiting[job]
+            for kind, body in messages:
+                self._do(kind, job, body)
+
+    def _do(self, kind: bytes, job: int, body: bytes) -> None:
+        try:
+            if kind == OPEN:
+                self._hearings[job] = self._recogniser.open(json.loads(body))
+            elif job in self._hearings:
+                self._go_on(kind, job, body)
+        except Exception as error:
+            self._end(job)
+            self._say(FAILED, job, f"{type(error).__name__}: {error}")
+
+    def _go_on(self, kind: bytes, job: int, body: bytes) -> None:
+        hearing = self._hearings[job]
+        if kind == AUDIO:
+            partial = hearing.take(body)
+            if partial is not None:
+                self._say(PARTIAL, job, partial)
+        elif kind == FINISH:
+            text = hearing.finish()
+            self._end(job)
+            self._say(FINAL, job, text)
+        elif kind == CANCEL:
+            self._end(job)
+
+    def _end(self, job: int) -> None:
+        hearing = self._hearings.pop(job, None)
+        if hearing is not None:
+            hearing.close()
+
+    def _say(self, kind: bytes, job: int, value: Any) -> None:
+        self._sink.write(pack_json(kind, job, value))
+        self._sink.flush()
+
+
+def main() -> None:
+    # The terminal sends Ctrl-C to the whole group; the server decides when workers end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    module, _, name = sys.argv[1].partition(":")
+    sink = os.fdopen(os.dup(1), "wb")
+    # Whatever a library prints must not get between the messages.
+    os.dup2(2, 1)
+    recogniser = getattr(importlib.import_module(module), name)(json.loads(sys.argv[2]))
+    try:
+        Worker(recogniser, sys.stdin.buffer, sink).run()
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()
