@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
 from parley.agents.catalog import AgentCatalog
 from parley.agents.schema import Agent
-from parley.core.audio import Resampler
+from parley.core.audio import Audio, Resampler
 from parley.core.errors import BadAgent, ParleyError
 from parley.core.log import get_logger
 from parley.engines.catalog import Choice, EngineCatalog
@@ -79,6 +79,7 @@ class Desk:
         tts = await self._catalog.choose("tts", wishes.tts)
         chosen = _Chosen(stt, llm, tts, self._catalog)
         await self._catalog.warm_up()
+        await _teach(chosen)
         self._chosen[agent.name] = (agent, chosen)
 
     async def engines_for(self, agent: Agent, voice: str) -> CallEngines:
@@ -152,3 +153,16 @@ class Desk:
             },
             "is_language_model": chosen.llm.spec.is_language_model,
         }
+
+
+async def _teach(chosen: _Chosen) -> None:
+    """Let the recogniser learn the model's grammar before the first caller waits for it."""
+    grammar = chosen.thinking.grammar()
+    if grammar:
+        options = TranscribeOptions(grammar=grammar)
+        async for _ in chosen.hearing.transcribe(_a_moment_of_silence(), options):
+            pass
+
+
+async def _a_moment_of_silence() -> AsyncIterator[Audio]:
+    yield Audio(bytes(3200), 16_000)

@@ -61,11 +61,15 @@ class SessionHost:
     def live_calls(self) -> int:
         return len(self._places)
 
+    def agent(self, name: str) -> Agent:
+        """The agent that would answer; "" is the default one. Raises ``NotFound``."""
+        return self._house.agents.get(name)
+
     def admit(self, call: CallInfo) -> Place:
         """Take a place for the call. Raises ``Draining``, ``CallLimitReached`` or ``NotFound``."""
         if self._draining:
             raise Draining("No new calls.", retry_after_s=RETRY_AFTER_S)
-        agent = self._house.agents.get(call.agent)
+        agent = self.agent(call.agent)
         if len(self._places) >= self.max_calls:
             raise CallLimitReached(
                 f"All {self.max_calls} lines are busy.", retry_after_s=RETRY_AFTER_S

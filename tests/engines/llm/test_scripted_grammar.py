@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from hypothesis import HealthCheck, given, settings
@@ -20,7 +21,7 @@ FOLDED = fold_jsgf(TEXT)
 
 def heard(text):
     """The sentence as a recogniser writes it."""
-    return text.replace("a m", "a.m.").replace("p m", "p.m.")
+    return re.sub(r"\b([ap]) m\b", r"\1.m.", text)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])

@@ -76,6 +76,7 @@ class Call:
     media: WebRtcMedia
     task: asyncio.Task[None] | None = None
     heard: bytearray = field(default_factory=bytearray)
+    behind_output: list[bytes] = field(default_factory=list)
     messages: list[Any] = field(default_factory=list)
     times_connected: int = 0
     reason: EndReason | None = None
@@ -173,9 +174,23 @@ class Ear(FrameProcessor):
             await self.push_frame(frame, direction)
 
 
+class Recorder(FrameProcessor):
+    """Stands behind the output and keeps the sound that comes that far."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__()
+        self._call = call
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, TTSAudioRawFrame):
+            self._call.behind_output.append(frame.audio)
+        await self.push_frame(frame, direction)
+
+
 async def pipeline_session(call: Call, *, uses_rtvi: bool = False) -> EndReason:
     """A real Pipecat pipeline of input, ``Ear`` and output."""
-    pipeline = Pipeline([call.media.input(), Ear(call), call.media.output()])
+    pipeline = Pipeline([call.media.input(), Ear(call), call.media.output(), Recorder(call)])
     params = PipelineParams(audio_in_sample_rate=16_000, audio_out_sample_rate=24_000)
     worker = PipelineWorker(
         pipeline,

@@ -27,7 +27,8 @@ from parley.engines.workers import Job, WorkerPool
 
 RECOGNISER = "parley.engines.stt.sphinx:SphinxRecogniser"
 RATE_HZ = 16_000
-EARS_PER_WORKER = 3
+# 90 MB each.
+EARS_PER_WORKER = 2
 MAX_WORKERS = 4
 
 

@@ -32,7 +32,7 @@ FILLER = "_"
 # How willingly a sound is taken for speech outside the grammar. Tried with 38 sentences in the
 # grammar and 20 outside it: at 1e-6 five of the 38 were lost and two of the 20 taken for something,
 # at 1e-8 one and six, at 1e-10 none and ten.
-FILLER_WEIGHT = 1e-8
+FILLER_WEIGHT = 1e-7
 
 DICTATION = "_default"
 LEARNING = "parley-learning"
@@ -68,7 +68,7 @@ class Ear:
         folded = fold_jsgf(grammar)
         unknown = sorted(word for word in folded.words if self._decoder.lookup_word(word) is None)
         if unknown:
-            print(f"Not in the dictionary, left out: {', '.join(unknown)}", file=sys.stderr)
+            print(f"Words that the recogniser doesn't know: {', '.join(unknown)}", file=sys.stderr)
             folded = folded.without(unknown)
         if not folded.words:
             raise BadGrammar("No sentence of the grammar can be heard.")
@@ -169,18 +169,18 @@ class SphinxUtterance:
 
 
 class SphinxRecogniser:
-    """The worker's recogniser: ``ears`` decoders at most, made when they are first needed."""
+    """The worker's recogniser: ``ears`` decoders, loaded before the first utterance."""
 
     def __init__(self, options: dict[str, Any]) -> None:
-        self._limit = int(options.get("ears", 2))
-        self._ears = [Ear()]
+        self._ears = [Ear() for _ in range(int(options["ears"]))]
 
     def has_room(self) -> bool:
-        return len(self._ears) < self._limit or any(not ear.is_leased for ear in self._ears)
+        return any(not ear.is_leased for ear in self._ears)
 
     def open(self, options: dict[str, Any]) -> SphinxUtterance:
-        free = next((ear for ear in self._ears if not ear.is_leased), None)
-        if free is None:
-            free = Ear()
-            self._ears.append(free)
-        return SphinxUtterance(free, options.get("grammar", ""))
+        grammar: str = options.get("grammar", "")
+        for ear in self._ears:
+            # All of them now: learning a grammar takes long enough to be heard in a call.
+            ear.search_for(grammar)
+        free = next(ear for ear in self._ears if not ear.is_leased)
+        return SphinxUtterance(free, grammar)

@@ -127,7 +127,8 @@ class Espeak:
         # Kept in an attribute: the library calls it long after this function has returned.
         self._callback = _SynthCallback(self._on_sound)
         self._library.espeak_SetSynthCallback(self._callback)
-        self._take: Callable[[Burst], bool] | None = None
+        self._take: Callable[[Burst], bool] = _discard
+        self._was_stopped = False
         self._failure: Exception | None = None
         self._setup: VoiceSetup | None = None
         self.voices = self._list_voices(files.data)
@@ -162,21 +163,26 @@ class Espeak:
     def speak(self, text: str, setup: VoiceSetup, take: Callable[[Burst], bool]) -> None:
         """Speak ``text``, handing each burst of sound to ``take`` until it answers false."""
         self._set_up(setup)
-        said = text.encode("utf-8", "replace")
-        self._take, self._failure = take, None
         try:
-            code = self._library.espeak_Synth(
-                said,
-                len(said) + 1,
-                0,
-                _POSITION_CHARACTER,
-                0,
-                _CHARS_UTF8 | _END_PAUSE,
-                None,
-                None,
-            )
+            self._say(text, take)
         finally:
-            self._take = None
+            if self._was_stopped:
+                # Its filters still ring with what was cut off; some silence lets them die away.
+                self._say(",", _discard)
+
+    def _say(self, text: str, take: Callable[[Burst], bool]) -> None:
+        said = text.encode("utf-8", "replace")
+        self._take, self._failure, self._was_stopped = take, None, False
+        code = self._library.espeak_Synth(
+            said,
+            len(said) + 1,
+            0,
+            _POSITION_CHARACTER,
+            0,
+            _CHARS_UTF8 | _END_PAUSE,
+            None,
+            None,
+        )
         if self._failure is not None:
             raise self._failure
         if code != 0:
@@ -203,8 +209,7 @@ class Espeak:
 
     def _on_sound(self, samples: int | None, count: int, events: Any) -> int:
         """What the library calls: 0 lets it go on, 1 stops it."""
-        take = self._take
-        if take is None or self._failure is not None:
+        if self._was_stopped:
             return 1
         try:
             words: list[tuple[int, int]] = []
@@ -212,11 +217,11 @@ class Espeak:
                 if event.type == _WORD_EVENT:
                     words.append((event.sample, event.text_position - 1))
             pcm = ctypes.string_at(samples, count * 2) if samples and count else b""
-            return 0 if not (pcm or words) or take(Burst(pcm, words)) else 1
+            self._was_stopped = bool(pcm or words) and not self._take(Burst(pcm, words))
         except Exception as error:
             # An exception can't pass through the library's frames: `speak` raises it.
-            self._failure = error
-            return 1
+            self._failure, self._was_stopped = error, True
+        return int(self._was_stopped)
 
     def _list_voices(self, data: Path) -> tuple[EspeakVoice, ...]:
         listed = self._library.espeak_ListVoices(None)
@@ -234,6 +239,10 @@ class Espeak:
                 found.append(EspeakVoice(identifier, name, languages))
             index += 1
         return tuple(found)
+
+
+def _discard(burst: Burst) -> bool:
+    return True
 
 
 def _until_zero(events: Any) -> Sequence[_Event]:

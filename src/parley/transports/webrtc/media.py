@@ -88,7 +88,7 @@ class WebRtcMedia(PlainMedia):
     def output(self) -> CallerOutput:
         if self._output is None:
             self._output = CallerOutput(
-                self._playout, self.send, passes_sound_on=self._options.hears_own_voice
+                self._playout, self.send, passes_voice_on=self._options.passes_voice_on
             )
         return self._output
 

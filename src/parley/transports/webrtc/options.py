@@ -32,7 +32,7 @@ class WebRtcOptions:
     has come for ``lost_after_s`` is lost; the call then waits ``reconnect_grace_s`` for them.
     ``opus_path`` off means aiortc's own jitter buffer and encoder. ``ice_servers`` is empty by
     default since a STUN server that can't be reached delays every answer by five seconds.
-    ``hears_own_voice`` passes the agent's sound on behind the output, for a recorder there.
+    ``passes_voice_on`` lets the agent's sound travel on behind the output, for a recorder there.
     """
 
     ice_servers: tuple[IceServer, ...] = ()
@@ -42,7 +42,7 @@ class WebRtcOptions:
     opus_path: bool = True
     microphone_limit_ms: int = 400
     voice_ahead_ms: int = 40
-    hears_own_voice: bool = False
+    passes_voice_on: bool = False
 
     @classmethod
     def from_settings(cls, settings: Settings) -> WebRtcOptions:

@@ -106,7 +106,7 @@ class CallerOutput(BaseOutputTransport):
     """Plays the agent's voice and sends the page its messages."""
 
     def __init__(
-        self, playout: Playout, send: Callable[[Any], None], *, passes_sound_on: bool
+        self, playout: Playout, send: Callable[[Any], None], *, passes_voice_on: bool
     ) -> None:
         params = TransportParams(
             audio_out_enabled=True,
@@ -117,7 +117,7 @@ class CallerOutput(BaseOutputTransport):
         super().__init__(params)
         self._playout = playout
         self._send = send
-        self._passes_sound_on = passes_sound_on
+        self._passes_voice_on = passes_voice_on
 
     async def start(self, frame: StartFrame) -> None:
         await super().start(frame)
@@ -148,7 +148,7 @@ class CallerOutput(BaseOutputTransport):
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
         """Returns whether the frame is to travel on behind the output."""
         await self._playout.write(frame.audio)
-        return self._passes_sound_on
+        return self._passes_voice_on
 
     async def send_message(
         self, frame: OutputTransportMessageFrame | OutputTransportMessageUrgentFrame
