@@ -21,6 +21,7 @@ SUMMARY = "calls per core before packets come late, beside plain Pipecat"
 LIMIT_MS = 20.0
 MIN_SPOKEN_SHARE = 0.9
 CALLERS_LIMIT_MS = 5.0
+OTHERS_LIMIT_CORES = 0.1
 MOST_CALLS = 40
 TARGET_RATIO = 1.6
 
@@ -121,6 +122,14 @@ def is_held(window: Window) -> bool:
     )
 
 
+def is_disturbed(window: Window) -> bool:
+    """Whether something else on the machine may be to blame."""
+    return (
+        window.others_cpu_cores > OTHERS_LIMIT_CORES
+        or window.callers_late_p95_ms > CALLERS_LIMIT_MS
+    )
+
+
 def summarise(runs: list[Run]) -> dict[str, Figure]:
     """Medians over the runs."""
     equal = [pair for run in runs if (pair := run.equal)]
@@ -188,6 +197,9 @@ class _Bench:
         await crowd.become(calls)
         window = await crowd.measure(self.pace.window_s)
         print(_line(module, window), flush=True)
+        if not is_held(window) and is_disturbed(window):
+            window = await crowd.measure(self.pace.window_s)
+            print(_line(module, window) + "  (again)", flush=True)
         return window
 
 
@@ -228,5 +240,5 @@ def _print(runs: list[Run], figures: dict[str, Figure]) -> None:
 def _warn(figures: dict[str, Figure]) -> None:
     if float(figures["callers_late_p95_ms"] or 0) > CALLERS_LIMIT_MS:
         print("  Not to be trusted: the callers themselves were late.")
-    if float(figures["others_cpu_cores"] or 0) > 0.1:
+    if float(figures["others_cpu_cores"] or 0) > OTHERS_LIMIT_CORES:
         print("  Not to be trusted: other processes used this machine as well.")

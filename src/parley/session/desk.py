@@ -160,9 +160,10 @@ async def _teach(chosen: _Chosen) -> None:
     grammar = chosen.thinking.grammar()
     if grammar:
         options = TranscribeOptions(grammar=grammar)
-        async for _ in chosen.hearing.transcribe(_a_moment_of_silence(), options):
+        async for _ in chosen.hearing.transcribe(_nothing(), options):
             pass
 
 
-async def _a_moment_of_silence() -> AsyncIterator[Audio]:
-    yield Audio(bytes(3200), 16_000)
+async def _nothing() -> AsyncIterator[Audio]:
+    for piece in ():
+        yield piece

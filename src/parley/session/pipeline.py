@@ -70,7 +70,12 @@ def build_pipeline(
 ) -> CallPipeline:
     stt = LiveTranscriber(engines.stt, engines.hearing)
     llm = LiveChat(engines.llm, engines.thinking)
-    tts = LiveSpeech(engines.tts, engines.speaking, output_rate_hz=media.output_rate_hz)
+    tts = LiveSpeech(
+        engines.tts,
+        engines.speaking,
+        output_rate_hz=media.output_rate_hz,
+        reports_progress=media.uses_rtvi,
+    )
     caller = CallerContext(context, listening, agent.turn_taking)
     agent_context = AgentContext(context, params=LLMAssistantAggregatorParams())
     pipeline = Pipeline(

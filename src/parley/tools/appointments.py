@@ -6,6 +6,7 @@ for a practice's own calendar and forgets everything when the process ends.
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import time
@@ -72,7 +73,7 @@ class CalendarProvider:
 
     def __init__(self) -> None:
         self._diaries: dict[tuple[OpeningHours, str], Diary] = {}
-        self._answers: OrderedDict[tuple[str, str, str], Answer] = OrderedDict()
+        self._answers: OrderedDict[tuple[str, str, str, str], Answer] = OrderedDict()
 
     def tools(self, options: CalendarOptions, context: ProviderContext) -> Sequence[Tool]:
         hours = options.hours()
@@ -142,7 +143,9 @@ class CalendarProvider:
 
         Nothing here waits, so that two calls can't book the same time at once.
         """
-        key = (call.actions.call_id, name, call.id)
+        # The arguments belong to it: some models number their calls anew in every turn.
+        asked = json.dumps(dict(call.arguments), sort_keys=True, default=str)
+        key = (call.actions.call_id, name, call.id, asked)
         if writes and key in self._answers:
             return self._answers[key]
         answer = work(diary, Arguments(call.arguments, known))

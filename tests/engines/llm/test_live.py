@@ -10,6 +10,7 @@ import pytest
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
 from pipecat.frames.frames import (
+    EndFrame,
     ErrorFrame,
     FunctionCallInProgressFrame,
     FunctionCallResultFrame,
@@ -22,9 +23,11 @@ from pipecat.frames.frames import (
     MetricsFrame,
 )
 from pipecat.metrics.metrics import LLMUsageMetricsData, TTFBMetricsData
-from pipecat.pipeline.worker import PipelineParams
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMSpecificMessage
 from pipecat.tests.utils import run_test
+from pipecat.workers.runner import WorkerRunner
 
 from parley.core.errors import BadRequest, EngineFailed
 from parley.engines.llm.live import LiveChat
@@ -54,19 +57,6 @@ class FakeModel:
                 yield delta
         finally:
             self.closed.set()
-
-
-class InterruptWhenStarted(LiveChat):
-    """Interrupts itself once its engine is at work."""
-
-    def __init__(self, engine):
-        super().__init__(engine, ChatOptions())
-        self.engine = engine
-
-    async def push_frame(self, frame, *args, **kwargs):
-        await super().push_frame(frame, *args, **kwargs)
-        if isinstance(frame, LLMTextFrame):
-            self.create_task(self.broadcast_interruption())
 
 
 async def frames_of(llm, *contexts, params=None):
@@ -198,16 +188,27 @@ async def test_a_models_own_time_out_is_not_taken_for_ours():
     assert errors == ["The model broke: TimeoutError: the socket slept"]
 
 
-async def test_an_interruption_closes_the_model_at_once():
-    model = FakeModel([Delta(text="A long"), None, Delta(text=" story")])
-    llm = InterruptWhenStarted(model)
+async def test_an_interruption_closes_the_model_at_once_and_the_next_turn_is_answered():
+    model = FakeModel([Delta(text="A long"), None, Delta(text=" story")], [Delta(text="Yes?")])
+    worker = PipelineWorker(
+        Pipeline([LiveChat(model, ChatOptions())]), cancel_on_idle_timeout=False, enable_rtvi=False
+    )
+    runner = WorkerRunner(handle_sigint=False)
+    await runner.add_workers(worker)
+    context = LLMContext([HELLO])
 
-    down, up = await frames_of(llm, LLMContext([HELLO]))
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(runner.run())
+        await worker.queue_frame(LLMContextFrame(context))
+        await model.started.wait()
+        await worker.queue_frame(InterruptionFrame())
+        await model.closed.wait()
+        was_asked_once = len(model.asked) == 1
+        await worker.queue_frames([LLMContextFrame(context), EndFrame()])
 
-    assert model.closed.is_set()
-    assert texts(down) in ([], ["A long"])
-    assert [frame for frame in down if isinstance(frame, InterruptionFrame)]
-    assert not [frame for frame in up if isinstance(frame, ErrorFrame)]
+    assert was_asked_once
+    assert len(model.asked) == 2
+    assert model.answers == []
 
 
 def test_making_one_does_not_import_the_openai_package():

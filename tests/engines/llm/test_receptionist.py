@@ -146,6 +146,21 @@ async def test_free_times_lead_on_to_a_booking():
     assert booked.startswith("That is booked, Lucy")
 
 
+async def test_asking_what_is_free_while_booking_keeps_the_day():
+    conversation = Conversation()
+    await conversation.say("book an appointment tomorrow")
+
+    free = await conversation.say("what times are free?")
+    other_day = await conversation.say("what about wednesday?")
+
+    assert free.startswith("On Tuesday, March 3rd you could come from nine o'clock")
+    assert other_day == "At what time?"
+    assert (
+        "Wednesday, March 4th at ten o'clock"
+        in [await conversation.say(text) for text in ("ten", "Anna")][-1]
+    )
+
+
 async def test_an_appointment_is_moved():
     conversation = Conversation()
     for text in ("book an appointment tomorrow at ten for anna", "yes"):

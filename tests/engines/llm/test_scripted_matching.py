@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from parley.engines.llm.scripted.hearing import Listener
 from parley.engines.llm.scripted.reading import find_script, read_script
-from parley.engines.llm.scripted.words import FILLERS, words_of
+from parley.engines.llm.scripted.words import FILLERS
 from tests.engines.llm.sentences import wishes
 
 NOW = datetime(2026, 3, 2, 10, 7)

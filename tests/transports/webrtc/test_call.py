@@ -336,6 +336,21 @@ async def test_a_lost_caller_who_comes_back_finds_the_same_session(town):
     assert not call.over.is_set()
 
 
+async def test_the_goodbye_of_a_replaced_connection_does_not_end_the_call(town):
+    here = town(bare_session)
+    first = here.caller(channel=True)
+    answer = await first.call()
+    await first.until_open()
+    call = await here.one_call()
+    second = here.caller()
+    await second.call(pc_id=answer["pc_id"], restart_pc=True)
+    await second.until(lambda: second.pc.connectionState == "connected")
+    first.send({"type": "goodbye"})
+    await packets_to(call, 50)
+
+    assert not call.over.is_set()
+
+
 async def test_a_second_connection_may_be_up_before_the_first_is_closed(town):
     here = town(bare_session)
     first = here.caller()

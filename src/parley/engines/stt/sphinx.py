@@ -9,6 +9,7 @@ import hashlib
 import sys
 from typing import Any
 
+import numpy as np
 import pocketsphinx
 
 from parley.engines.jsgf import BadGrammar, FoldedGrammar, fold_jsgf
@@ -19,9 +20,10 @@ BYTES_PER_MS = RATE_HZ * 2 // 1000
 # The decoder knows how loud and how coloured a voice is only after some of it. Decoding starts
 # when this much has come (sooner if the utterance is shorter) and catches up at once.
 LEARN_MS = 1100
-# Voice activity detection gives its pre-roll first; the voice begins about here.
-SILENCE_BEFORE_MS = 300
+# Quieter than this share of the loudest sample is not the voice yet.
+VOICE_LEVEL = 0.03
 PARTIAL_EVERY_MS = 240
+ROOM_NOISE = 10
 
 _PHONES = (
     "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V "
@@ -124,6 +126,7 @@ class SphinxUtterance:
         ear.is_leased = True
 
     def take(self, pcm: bytes) -> str | None:
+        pcm = _in_a_room(pcm)
         if not self._is_decoding:
             self._held += pcm
             if len(self._held) < LEARN_MS * BYTES_PER_MS:
@@ -151,8 +154,7 @@ class SphinxUtterance:
     def _begin(self) -> None:
         held = bytes(self._held)
         self._held.clear()
-        voice = held[SILENCE_BEFORE_MS * BYTES_PER_MS :] or held
-        self._ear.begin(self._search, self._ear.learn_voice(voice))
+        self._ear.begin(self._search, self._ear.learn_voice(_from_first_sound(held)))
         self._is_decoding = True
         self._ear.take(held)
 
@@ -166,6 +168,24 @@ class SphinxUtterance:
             return None
         self._partial = text
         return text
+
+
+def _in_a_room(pcm: bytes) -> bytes:
+    """The sound with the faint noise that every real room has.
+
+    Perfect silence (a muted microphone, a synthetic voice) leaves the decoder's noise tracking
+    so that it understands nothing of the next two utterances.
+    """
+    samples = np.frombuffer(pcm, dtype=np.int16)
+    noise = np.random.default_rng(len(samples)).normal(0, ROOM_NOISE, len(samples))
+    return np.clip(samples + noise, -32768, 32767).astype(np.int16).tobytes()
+
+
+def _from_first_sound(pcm: bytes) -> bytes:
+    """The sound without the silence before it, which would colour what is learnt of the voice."""
+    levels = np.abs(np.frombuffer(pcm, dtype=np.int16).astype(np.int32))
+    first = int(np.argmax(levels > levels.max() * VOICE_LEVEL))
+    return pcm[first * 2 :]
 
 
 class SphinxRecogniser:

@@ -184,6 +184,9 @@ class WebRtcMedia(PlainMedia):
             self._outbox.popleft()
 
     def on_message(self, connection: BrowserConnection, message: dict[str, Any]) -> None:
+        if connection not in (self._connection, self._successor):
+            # The last words of a connection that has been replaced.
+            return
         if message.get("type") in GOODBYES:
             log.info("caller_said_goodbye", call_id=self.call_id)
             self._presence.leave("caller")
@@ -229,7 +232,8 @@ class WebRtcMedia(PlainMedia):
             self._wake.set()
         elif connection is self._connection:
             if not self._presence.was_connected:
-                self._presence.leave("error")
+                if self._successor is None:
+                    self._presence.leave("error")
             elif was_clean and self._successor is None and not self._presence.is_lost:
                 self._presence.leave("caller")
             else:

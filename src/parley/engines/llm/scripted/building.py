@@ -136,8 +136,9 @@ class Builder:
 
     def _intent(self, form: IntentForm, place: Place) -> Intent:
         patterns = self._patterns(form.say, (*place, "say"))
-        for number, name in enumerate(form.needs):
-            self._check_slot(name, (*place, "needs", number))
+        for key, names in (("needs", form.needs), ("inherits", form.inherits)):
+            for number, name in enumerate(names):
+                self._check_slot(name, (*place, key, number))
         for name in form.ask:
             self._check_slot(name, (*place, "ask", name))
         self._check_sense(form, place)
@@ -154,6 +155,7 @@ class Builder:
             automata=tuple(Automaton(node) for node in patterns),
             reply=self._replies(form.reply, (*place, "reply")),
             needs=form.needs,
+            inherits=form.inherits,
             ask={
                 name: self._replies(texts, (*place, "ask", name))
                 for name, texts in form.ask.items()

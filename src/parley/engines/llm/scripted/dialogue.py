@@ -15,7 +15,7 @@ from parley.engines.llm.scripted.filling import Flow, fill_from
 from parley.engines.llm.scripted.hearing import Heard, IntentFit, Listener
 from parley.engines.llm.scripted.replies import Names, Template
 from parley.engines.llm.scripted.results import Answer
-from parley.engines.llm.scripted.script import Case, Replies
+from parley.engines.llm.scripted.script import Case, Intent, Replies
 from parley.engines.llm.scripted.turn import Call, Turn
 
 _CALLS_PER_TURN = 5
@@ -179,12 +179,20 @@ class Dialogue:
         if intent.action == "abandon":
             self.flow = None
             return Turn(self._say(intent.reply))
-        flow = Flow(intent, {name: self.memory[name] for name in intent.slots & set(self.memory)})
+        flow = Flow(intent, self._known_slots(intent))
         self._fill(flow, fill_from(flow, heard, fit, self.listener.script, self.now).values)
         if not intent.is_remark:
             return self._advance(flow)
         turn = self._execute(flow)
         return turn if intent.call else self._and_ask_again(turn)
+
+    def _known_slots(self, intent: Intent) -> dict[str, str]:
+        """What the caller need not say again: remembered, or part of what this interrupts."""
+        known = {name: value for name, value in self.memory.items() if name in intent.slots}
+        if self.flow is not None:
+            before = self.flow.slots
+            known.update({name: before[name] for name in intent.inherits if name in before})
+        return known
 
     def _advance(self, flow: Flow) -> Turn:
         """Ask for what is missing, then for a yes, then do it."""

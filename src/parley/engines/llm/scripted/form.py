@@ -74,6 +74,7 @@ class IntentForm(_Form):
     say: Texts = ()
     reply: Texts = ()
     needs: Texts = ()
+    inherits: Texts = ()
     ask: dict[Name, Texts] = {}
     confirm: Texts = ()
     declined: Texts = ()

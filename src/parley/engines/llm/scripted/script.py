@@ -51,6 +51,7 @@ class Intent:
     automata: tuple[Automaton, ...]
     reply: Replies
     needs: tuple[str, ...]
+    inherits: tuple[str, ...]
     ask: Mapping[str, Replies]
     confirm: Replies
     declined: Replies
