@@ -25,11 +25,21 @@ class Server:
 
     process: asyncio.subprocess.Process
     url: str = ""
-    log: list[str] = field(default_factory=list)
+    log: list[str] = field(default_factory=list[str])
+    grown: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def get(self, path: str) -> Any:
         with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:
             return json.load(answer)
+
+    async def logged(self, *parts: str) -> str:
+        """Wait for a line of the log that has all the parts."""
+        async with self.grown:
+            while True:
+                for line in self.log:
+                    if all(part in line for part in parts):
+                        return line
+                await self.grown.wait()
 
     async def stop(self) -> int:
         if self.process.returncode is None:
@@ -50,7 +60,12 @@ async def running_server(
         "--port",
         "0",
         *arguments,
-        env={**os.environ, "PARLEY_DATA_DIR": str(data_dir), **(environment or {})},
+        env={
+            **os.environ,
+            "PARLEY_DRAIN_S": "1",
+            "PARLEY_DATA_DIR": str(data_dir),
+            **(environment or {}),
+        },
         cwd=data_dir,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
@@ -77,7 +92,9 @@ async def _read_log(server: Server, ready: asyncio.Future[str]) -> None:
     assert server.process.stderr is not None
     async for raw in server.process.stderr:
         line = raw.decode(errors="replace").rstrip()
-        server.log.append(line)
+        async with server.grown:
+            server.log.append(line)
+            server.grown.notify_all()
         found = _LISTENING.search(line)
         if found and not ready.done():
             ready.set_result(f"http://localhost:{found[1]}")

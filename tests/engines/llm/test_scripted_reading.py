@@ -79,6 +79,8 @@ def test_a_script_is_read_with_all_it_holds(write):
         ("dark blue]", "(dark blue]", 'line 8: In "(dark blue": ( is never closed: add ).'),
         ("<i_want>", "<i_wnt>", "line 12: In \"[<i_wnt>] (roses | {colour} roses)\": there is no"),
         ("{colour} roses)", "{color} roses)", 'line 12: There is no slot "color". Did you mean'),
+        ("    ask: Which colour?\n", "", 'line 12: How is colour asked for? Give the slot "ask".'),
+        ("  colour:\n", "  confirm:\n", 'line 7: "confirm" already means something else'),
         ("needs: [colour]", "needs: [color]", 'line 13: There is no slot "color".'),
         ("call: order\n", "call: ''\n", 'line 15: "with" needs a tool'),
         ("    say: \"[<i_want>] (roses | {colour} roses)\"\n", "", 'Nothing leads to "order"'),

@@ -29,6 +29,9 @@ from parley.engines.llm.scripted.slots import (
 _ANSWER_NAMES = ("result", "error")
 """What templates may use besides when they word a tool's answer."""
 
+_STATES = ("confirm", "change")
+"""What is asked for besides slots."""
+
 _PLAIN_ANSWER = Word("answer", "answer")
 
 
@@ -99,7 +102,7 @@ class Builder:
 
     def _slot_type(self, name: str, form: SlotForm) -> SlotType:
         place = ("slots", name)
-        if name in (*_ANSWER_NAMES, *NOW_NAMES, *self.form.values):
+        if name in (*_ANSWER_NAMES, *NOW_NAMES, *_STATES, *self.form.values):
             self.problems.add(place, f'"{name}" already means something else: rename the slot.')
         kind = form.type or ("choice" if form.options else "person" if form.names else name)
         if form.options and kind != "choice":
@@ -141,6 +144,11 @@ class Builder:
                 self._check_slot(name, (*place, key, number))
         for name in form.ask:
             self._check_slot(name, (*place, "ask", name))
+        for name in form.needs:
+            if name in self.slots and not (self.slots[name].ask or name in form.ask):
+                self.problems.add(
+                    (*place, "needs"), f'How is {name} asked for? Give the slot "ask".'
+                )
         self._check_sense(form, place)
         arguments = {
             name: self._template(value, (*place, "with", name)) if isinstance(value, str) else value

@@ -6,8 +6,6 @@ said, a tool was asked for, a tool answered) and gives a ``Turn`` for each.
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -15,28 +13,33 @@ from parley.engines.llm.scripted.filling import Flow, fill_from
 from parley.engines.llm.scripted.hearing import Heard, IntentFit, Listener
 from parley.engines.llm.scripted.replies import Names, Template
 from parley.engines.llm.scripted.results import Answer
-from parley.engines.llm.scripted.script import Case, Intent, Replies
+from parley.engines.llm.scripted.script import Case, Intent
 from parley.engines.llm.scripted.turn import Call, Turn
+from parley.engines.llm.scripted.wording import Wording, joined
 
 _CALLS_PER_TURN = 5
 _NEARLY = 1e-6
 
 
-@dataclass
 class Dialogue:
-    """One conversation, from its start to where it stands."""
+    """One conversation, from its start to where it stands.
 
-    listener: Listener
-    tools: frozenset[str]
-    now: datetime
-    flow: Flow | None = None
-    requested: Flow | None = None
-    running: dict[str, Flow] = field(default_factory=dict[str, Flow])
-    memory: dict[str, str] = field(default_factory=dict[str, str])
-    used: Counter[Replies] = field(default_factory=Counter[Replies])
-    misses: int = 0
-    calls: int = 0
-    last_text: str = ""
+    ``tools`` are the names of those on offer; ``now`` is the caller's time.
+    """
+
+    def __init__(self, listener: Listener, tools: frozenset[str], now: datetime) -> None:
+        self.listener = listener
+        self.script = listener.script
+        self.wording = Wording(listener.script, now)
+        self.tools = tools
+        self.now = now
+        self.flow: Flow | None = None
+        self.requested: Flow | None = None
+        self.running: dict[str, Flow] = {}
+        self.memory: dict[str, str] = {}
+        self.misses = 0
+        self.calls = 0
+        self.last_text = ""
 
     # ── what happens ─────────────────────────────────────────────────────────────────────────
 
@@ -45,13 +48,13 @@ class Dialogue:
         self.last_text = self.last_text or text
 
     def greet(self) -> Turn:
-        return self._said(Turn(self._say(self.listener.script.greeting)))
+        return self._said(Turn(self.wording.say(self.script.greeting)))
 
     def nudge(self) -> Turn:
         """Nothing new was said, yet the script is to speak."""
-        if self.flow is not None and (question := self._question(self.flow)):
+        if self.flow is not None and (question := self.wording.question(self.flow)):
             return self._said(Turn(question))
-        return self._said(Turn(self._say(self.listener.script.still_there)))
+        return self._said(Turn(self.wording.say(self.script.still_there)))
 
     def hear(self, text: str) -> Turn:
         """The caller said something."""
@@ -81,18 +84,20 @@ class Dialogue:
             return Turn(answer.error or (answer.result if isinstance(answer.result, str) else ""))
         aside_of = self.flow
         flow.answer = {"result": answer.result, "error": answer.error}
+        if not answer.failed:
+            self._remember(flow)
         cases = flow.intent.on_error if answer.failed else flow.intent.on_result
-        case = next((each for each in cases if self._holds(each, flow)), None)
+        case = next((each for each in cases if self.wording.holds(each, flow)), None)
         turn = self._follow(case, flow) if case is not None else Turn(answer.error)
         if answer.failed and not (turn.text or turn.call):
-            turn = Turn(self._say(self.listener.script.trouble, flow))
+            turn = Turn(self.wording.say(self.script.trouble, flow))
         if aside_of is not None and self.flow is aside_of:
             turn = self._and_ask_again(turn)
         return self._said(turn)
 
     def wait(self) -> Turn:
         """A tool is still at work, and the script is to speak."""
-        return Turn(self._say(self.listener.script.wait))
+        return Turn(self.wording.say(self.script.wait))
 
     # ── understanding ────────────────────────────────────────────────────────────────────────
 
@@ -109,7 +114,7 @@ class Dialogue:
         may_leave = flow.asking == "change"
         fit = next((each for each in heard.fits if may_leave or not each.intent.only_idle), None)
         captured = fit if fit and fit.intent is flow.intent else None
-        filling = fill_from(flow, heard, captured, self.listener.script, self.now)
+        filling = fill_from(flow, heard, captured, self.script, self.now)
         found = filling.values
         verdict, verdict_weight = heard.yes_or_no() if flow.asking == "confirm" else ("", 0.0)
         answered = bool(found or verdict)
@@ -124,18 +129,18 @@ class Dialogue:
             return self._not_understood()
         self.misses = flow.misses = 0
         changes = {name: value for name, value in found.items() if flow.slots.get(name) != value}
-        self._fill(flow, changes)
+        flow.slots.update(changes)
         if flow.asking == "confirm" and not changes:
             if verdict == "yes":
                 return self._execute(flow)
             if verdict == "no":
                 flow.asking = "change"
-                return Turn(self._say(flow.intent.declined or self.listener.script.declined, flow))
+                return Turn(self.wording.say(flow.intent.declined or self.script.declined, flow))
         return self._advance(flow)
 
     def _guessed(self, flow: Flow, heard: Heard) -> dict[str, str]:
         """An answer in words that no slot expects, such as a rare name."""
-        slots = self.listener.script.slots
+        slots = self.script.slots
         is_correction = flow.asking in ("confirm", "change")
         for name in flow.intent.needs if is_correction else (flow.asking,):
             guess = slots[name].type.guess(heard.words, unasked=is_correction)
@@ -144,7 +149,7 @@ class Dialogue:
         return {}
 
     def _not_understood(self) -> Turn:
-        script = self.listener.script
+        script = self.script
         self.misses += 1
         flow = self.flow
         if flow is not None:
@@ -152,9 +157,9 @@ class Dialogue:
             if flow.misses >= script.tries:
                 self.flow = None
                 self.misses = 0
-                return Turn(self._say(script.give_up, flow))
+                return Turn(self.wording.say(script.give_up, flow))
         sorry = script.fallback[min(self.misses, len(script.fallback)) - 1]
-        return Turn(_joined(sorry.render(self._names(flow)), self._question(flow)))
+        return Turn(joined(sorry.render(self.wording.names(flow)), self.wording.question(flow)))
 
     # ── doing ────────────────────────────────────────────────────────────────────────────────
 
@@ -166,21 +171,21 @@ class Dialogue:
             fit, aside = aside, fit
         before = ""
         if aside and aside.intent.is_only_words:
-            before = self._say(aside.intent.reply)
+            before = self.wording.say(aside.intent.reply)
         turn = self._carry_out(fit, heard)
-        return Turn(_joined(before, turn.text), turn.call, turn.is_repeat)
+        return Turn(joined(before, turn.text), turn.call, turn.is_repeat)
 
     def _carry_out(self, fit: IntentFit, heard: Heard) -> Turn:
         intent = fit.intent
         if intent.action == "repeat":
             if not self.last_text:
                 return self.greet()
-            return Turn(_joined(self._say(intent.reply), self.last_text), is_repeat=True)
+            return Turn(joined(self.wording.say(intent.reply), self.last_text), is_repeat=True)
         if intent.action == "abandon":
             self.flow = None
-            return Turn(self._say(intent.reply))
+            return Turn(self.wording.say(intent.reply))
         flow = Flow(intent, self._known_slots(intent))
-        self._fill(flow, fill_from(flow, heard, fit, self.listener.script, self.now).values)
+        flow.slots.update(fill_from(flow, heard, fit, self.script, self.now).values)
         if not intent.is_remark:
             return self._advance(flow)
         turn = self._execute(flow)
@@ -202,22 +207,23 @@ class Dialogue:
         if not flow.asking:
             return self._execute(flow)
         self.flow = flow
-        return Turn(self._question(flow))
+        return Turn(self.wording.question(flow))
 
     def _execute(self, flow: Flow) -> Turn:
         if not flow.intent.is_remark:
             self.flow = None
-        text = self._say(flow.intent.reply, flow)
+        text = self.wording.say(flow.intent.reply, flow)
         if not flow.intent.call:
+            self._remember(flow)
             return Turn(text)
         if flow.intent.call not in self.tools:
             # A goodbye is one without a telephone too.
-            return Turn(text or self._say(self.listener.script.unavailable, flow))
+            return Turn(text or self.wording.say(self.script.unavailable, flow))
         self.calls += 1
         if self.calls > _CALLS_PER_TURN:
-            return Turn(self._say(self.listener.script.trouble, flow))
+            return Turn(self.wording.say(self.script.trouble, flow))
         self.requested = flow
-        names = self._names(flow)
+        names = self.wording.names(flow)
         arguments = {
             name: self._argument(value, names) if isinstance(value, Template) else value
             for name, value in flow.intent.arguments.items()
@@ -227,25 +233,25 @@ class Dialogue:
 
     def _argument(self, template: Template, names: Names) -> Any:
         value = template.value(names)
-        slot = self.listener.script.slots.get(template.names[0]) if template.names else None
+        slot = self.script.slots.get(template.names[0]) if template.names else None
         return slot.type.argument(value) if slot and template.is_field else value
 
     def _follow(self, case: Case, flow: Flow) -> Turn:
         """Do as the script says about a tool's answer."""
-        names = self._names(flow)
-        text = self._say(case.reply, flow)
+        names = self.wording.names(flow)
+        text = self.wording.say(case.reply, flow)
         for name, template in case.settings.items():
             value = template.value(names)
             if value not in (None, ""):
-                self._fill(flow, {name: str(value)})
+                flow.slots[name] = str(value)
         for name in case.again:
             flow.slots.pop(name, None)
         if case.then:
-            flow = Flow(self.listener.script.intents[case.then], dict(flow.slots))
+            flow = Flow(self.script.intents[case.then], dict(flow.slots))
         if not (case.then or case.again):
             return Turn(text)
         turn = self._advance(flow)
-        return Turn(_joined(text, turn.text), turn.call)
+        return Turn(joined(text, turn.text), turn.call)
 
     def _take_back(self) -> None:
         """A call that was wanted was never made, or was stopped: nothing has been done yet."""
@@ -254,51 +260,19 @@ class Dialogue:
             flow.asking = "confirm"
             self.flow = flow
 
-    def _fill(self, flow: Flow, found: dict[str, str]) -> None:
-        flow.slots.update(found)
-        for name, value in found.items():
-            if self.listener.script.slots[name].is_remembered:
+    def _remember(self, flow: Flow) -> None:
+        """What was told once and acted on holds for the rest of the call."""
+        for name, value in flow.slots.items():
+            if self.script.slots[name].is_remembered:
                 self.memory[name] = value
-
-    # ── wording ──────────────────────────────────────────────────────────────────────────────
-
-    def _question(self, flow: Flow | None) -> str:
-        if flow is None or flow.asking in ("", "change"):
-            return ""
-        if flow.asking == "confirm":
-            return self._say(flow.intent.confirm, flow)
-        slot = self.listener.script.slots[flow.asking]
-        return self._say(flow.intent.ask.get(flow.asking, slot.ask), flow)
 
     def _and_ask_again(self, turn: Turn) -> Turn:
         """After a remark, come back to what was being asked."""
         if self.flow is None or not turn.text:
             return turn
-        return Turn(_joined(turn.text, self._question(self.flow)), turn.call)
-
-    def _say(self, replies: Replies, flow: Flow | None = None) -> str:
-        if not replies:
-            return ""
-        text = replies[self.used[replies] % len(replies)].render(self._names(flow))
-        self.used[replies] += 1
-        return text
-
-    def _names(self, flow: Flow | None) -> Names:
-        values = self.listener.script.values
-        if flow is None:
-            return Names(values, {}, {}, self.now)
-        return Names(values, flow.slots, flow.answer, self.now)
-
-    def _holds(self, case: Case, flow: Flow) -> bool:
-        if not case.condition:
-            return True
-        return bool(self._names(flow)(case.condition)) == case.wanted
+        return Turn(joined(turn.text, self.wording.question(self.flow)), turn.call)
 
     def _said(self, turn: Turn) -> Turn:
         if turn.text and not turn.is_repeat:
             self.last_text = turn.text
         return turn
-
-
-def _joined(*texts: str) -> str:
-    return " ".join(text for text in texts if text)

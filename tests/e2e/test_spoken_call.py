@@ -1,0 +1,140 @@
+"""A person calls Parley in a real browser and is greeted, understood, answered, listened to."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.browser import BrowserTab, open_tab, write_microphone
+from tests.e2e.conftest import CallerVoice
+from tests.e2e.server import Server, running_server
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
+
+DICTATION_AGENT = """
+title: Listener
+greeting: Hello.
+engines:
+  stt: {engine: builtin, use_grammar: false}
+"""
+
+
+async def start_call(tab: BrowserTab) -> None:
+    await tab.page.wait_for_selector("[data-testid=start]:not([disabled])")
+    await tab.page.click("[data-testid=start]")
+
+
+async def test_a_caller_is_greeted_understood_answered_and_can_interrupt(
+    server: Server, say: CallerVoice, tmp_path: Path
+):
+    question, interruption = await say("what are your opening hours"), await say("where are you")
+    # The reply to the question begins about 8 s in and lasts three seconds.
+    microphone = write_microphone(
+        tmp_path / "mic.wav", [(6.0, question), (9.2, interruption)], 60.0
+    )
+    async with open_tab(server.url, microphone) as tab:
+        await start_call(tab)
+        await tab.wait_for_event("turn_ended", count=3, timeout_s=60)
+
+        said = [event["text"] for event in await tab.events("user_transcript") if event["final"]]
+        turns = await tab.events("turn_ended")
+        sounds = await tab.sounds(gap_s=0.25)
+        await tab.page.click("[data-testid=stop]")
+        await tab.page.wait_for_selector("[data-testid=start]:visible")
+
+    assert "opening hours" in said[0]
+    assert [turn["interrupted"] for turn in turns] == [False, True, False]
+    assert "Linden Street" in turns[2]["heard"]
+    assert sounds[0].start_s < 3.0, "the greeting was not heard"
+    # Between the interruption and the answer to it there is silence at the caller's ear.
+    interrupted_s = 9.2 + 0.6
+    assert any(end.end_s < interrupted_s + 0.6 and end.end_s > 8.0 for end in sounds)
+
+
+async def test_a_persons_recorded_speech_is_transcribed(human_speech: bytes, tmp_path: Path):
+    agents = tmp_path / "agents"
+    agents.mkdir()
+    (agents / "listener.yaml").write_text(DICTATION_AGENT)
+    microphone = write_microphone(tmp_path / "mic.wav", [(3.0, human_speech)], 60.0)
+    async with (
+        running_server(tmp_path, {"PARLEY_AGENT": "listener"}) as server,
+        open_tab(server.url, microphone) as tab,
+    ):
+        await start_call(tab)
+        await tab.wait_for_event("user_speech_stopped", timeout_s=60)
+        await asyncio.sleep(0)
+        said = " ".join(event["text"] for event in await tab.events("user_transcript"))
+
+    heard = {word for word in ("best", "worst", "times", "it", "was", "the") if word in said}
+    assert len(heard) >= 3, said
+
+
+async def test_two_browsers_at_once_do_not_mix(server: Server, say: CallerVoice, tmp_path: Path):
+    hours = write_microphone(
+        tmp_path / "a.wav", [(6.0, await say("what are your opening hours"))], 60.0
+    )
+    place = write_microphone(tmp_path / "b.wav", [(6.0, await say("where are you"))], 60.0)
+    async with open_tab(server.url, hours) as first, open_tab(server.url, place) as second:
+        await asyncio.gather(start_call(first), start_call(second))
+        await asyncio.gather(
+            first.wait_for_event("turn_ended", count=2, timeout_s=60),
+            second.wait_for_event("turn_ended", count=2, timeout_s=60),
+        )
+        answers = [(await tab.events("turn_ended"))[1]["heard"] for tab in (first, second)]
+        calls = {event["call_id"] for tab in (first, second) for event in await tab.events()}
+
+    assert "Friday" in answers[0]
+    assert "Linden Street" in answers[1]
+    assert len(calls) == 2
+
+
+async def test_a_full_house_says_so_on_the_page(tmp_path: Path):
+    microphone = write_microphone(tmp_path / "mic.wav", [], 30.0)
+    async with (
+        running_server(tmp_path, {"PARLEY_MAX_CALLS": "1"}) as server,
+        open_tab(server.url, microphone) as first,
+        open_tab(server.url, microphone) as second,
+    ):
+        await start_call(first)
+        await first.wait_for_event("media_started")
+
+        await start_call(second)
+        await second.page.wait_for_selector("[data-testid=error]:visible")
+
+        assert await second.page.is_visible("[data-testid=retry]")
+
+
+async def test_a_closed_tab_ends_the_call_and_a_stopped_server_says_goodbye(
+    server: Server, tmp_path: Path
+):
+    microphone = write_microphone(tmp_path / "mic.wav", [], 60.0)
+    async with open_tab(server.url, microphone) as closing:
+        await start_call(closing)
+        await closing.wait_for_event("media_started")
+        await closing.page.close(run_before_unload=False)
+        async with asyncio.timeout(10):
+            await server.logged("call_ended", "reason=caller")
+
+    async with open_tab(server.url, microphone) as staying:
+        await start_call(staying)
+        await staying.wait_for_event("turn_ended")
+        assert await server.stop() == 0
+        ended = await staying.events("call_ended")
+
+    assert [event["reason"] for event in ended] == ["drain"]
+
+
+async def test_a_typed_message_is_answered(server: Server, tmp_path: Path):
+    microphone = write_microphone(tmp_path / "mic.wav", [], 60.0)
+    async with open_tab(server.url, microphone) as tab:
+        await start_call(tab)
+        await tab.wait_for_event("turn_ended")
+
+        await tab.page.fill("[data-testid=message]", "what are your opening hours")
+        await tab.page.click("[data-testid=send]")
+        await tab.wait_for_event("turn_ended", count=2)
+
+        assert "Friday" in (await tab.events("turn_ended"))[1]["heard"]
+        assert "what are your opening hours" in await tab.transcript()
