@@ -33,17 +33,18 @@ OURS, PLAIN = "bench.ours", "bench.plain"
 
 @dataclass(frozen=True)
 class Pace:
-    """How thoroughly to search. ``window_s`` covers whole cycles of every caller."""
+    """How thoroughly to search. ``window_s`` covers whole cycles of every caller; a thorough search
+    tries disturbed windows again and looks one by one below the first number that was not held."""
 
     runs: int
     window_s: float
     plain_start: int
     step: int
-    refines: bool
+    is_thorough: bool
 
 
-THOROUGH = Pace(runs=5, window_s=24.0, plain_start=4, step=2, refines=True)
-QUICK = Pace(runs=1, window_s=12.0, plain_start=5, step=2, refines=False)
+THOROUGH = Pace(runs=5, window_s=24.0, plain_start=4, step=2, is_thorough=True)
+QUICK = Pace(runs=1, window_s=12.0, plain_start=5, step=2, is_thorough=False)
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ class _Bench:
                 windows.append(await self._try(module, crowd, calls))
             enough = max((w.calls for w in windows if is_held(w)), default=0)
             calls = windows[-1].calls - 1
-            while calls > enough and (self.pace.refines or not enough):
+            while calls > enough and (self.pace.is_thorough or not enough):
                 windows.append(await self._try(module, crowd, calls))
                 calls = enough if is_held(windows[-1]) else calls - 1
         return Search(idle_mb, tuple(windows))
@@ -201,7 +202,7 @@ class _Bench:
         await crowd.become(calls)
         window = await crowd.measure(self.pace.window_s)
         print(_line(module, window), flush=True)
-        if not is_held(window) and is_disturbed(window):
+        if self.pace.is_thorough and not is_held(window) and is_disturbed(window):
             window = await crowd.measure(self.pace.window_s)
             print(_line(module, window) + "  (again)", flush=True)
         return window

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from parley.core.errors import BadScript
+from parley.engines.llm.scripted.form import CaseForm, IntentForm, ScriptForm, SlotForm
 from parley.engines.llm.scripted.reading import find_script, read_script
 
 SMALL = """\
@@ -137,6 +141,18 @@ def test_what_is_no_script_at_all_is_refused(write):
     assert "intents: at least one is needed here" in complaint(
         write("name: x\ngreeting: hi\nintents: []\n")
     )
+
+
+def test_the_guide_names_every_key_and_its_example_works(write):
+    guide = (Path(__file__).parents[3] / "docs/guides/scripts.md").read_text(encoding="utf-8")
+    forms = (ScriptForm, IntentForm, CaseForm, SlotForm)
+    keys = {field.alias or name for form in forms for name, field in form.model_fields.items()}
+
+    example = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)[0]
+
+    known = re.compile(r"`([a-z_]+)(?:: true)?`|^ *(?:- )?([a-z_]+):", re.MULTILINE)
+    assert keys <= {word for found in known.finditer(guide) for word in found.groups()}
+    assert list(read_script(write(example)).intents) == ["hours", "order", "goodbye"]
 
 
 def test_a_script_is_found_by_name_or_by_path(write):

@@ -59,7 +59,7 @@ class Builder:
         script = Script(
             name=form.name,
             language=form.language,
-            values={name: str(value) for name, value in form.values.items()},
+            values=form.values,
             slots=self.slots,
             intents={intent.name: intent for intent in intents},
             greeting=self._replies(form.greeting, ("greeting",)),

@@ -92,7 +92,7 @@ class ScriptForm(_Form):
 
     name: str
     language: str = "en"
-    values: dict[Name, str | int] = {}
+    values: dict[Name, Text] = {}
     phrases: dict[Name, Text] = {}
     slots: dict[Name, SlotForm] = {}
     intents: Annotated[tuple[IntentForm, ...], Field(min_length=1)]
