@@ -56,7 +56,8 @@ const Stock = window.RTCPeerConnection;
 window.RTCPeerConnection = class extends Stock {
   constructor(...args) {
     super(...args);
-    this.addEventListener("track", (event) => listen(event.streams[0] ?? new MediaStream([event.track])));
+    this.addEventListener("track", (event) =>
+      listen(event.streams[0] ?? new MediaStream([event.track])));
   }
 };
 const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);

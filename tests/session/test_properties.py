@@ -44,9 +44,10 @@ def test_every_connected_caller_is_greeted_once(listening: Listening, greeting: 
 @given(
     leaves_during=st.sampled_from(["call_started", "media_started", "agent_text", "turn_ended"]),
     reason=st.sampled_from(["caller", "error"]),
+    after_ms=st.integers(0, 80),
 )
 def test_a_caller_who_leaves_at_any_time_leaves_nothing_behind(
-    listening: Listening, leaves_during: str, reason: str
+    listening: Listening, leaves_during: str, reason: str, after_ms: int
 ):
     async def call_and_leave() -> None:
         house = FakeHouse(listening)
@@ -54,6 +55,7 @@ def test_a_caller_who_leaves_at_any_time_leaves_nothing_behind(
             tasks = asyncio.all_tasks()
             call = start_call(host)
             await call.until(leaves_during)
+            await asyncio.sleep(after_ms / 1000)
             call.transport.leave(reason)
             async with asyncio.timeout(5):
                 await host.drain(5)

@@ -146,7 +146,7 @@ class _Session:
         if greeting.text:
             await self._control.say(greeting.text)
         elif greeting.instruction:
-            message = {"role": "user", "content": greeting.instruction}
+            message = {"role": "developer", "content": greeting.instruction}
             await self._control.worker.queue_frame(
                 LLMMessagesAppendFrame([cast(LLMContextMessage, message)], run_llm=True)
             )

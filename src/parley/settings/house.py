@@ -14,20 +14,16 @@ from parley.settings.values import (
     Listeners,
     Name,
     data_folder,
-    usable_cores,
 )
 
-CALLS_PER_CORE = 8
+# What one process holds on one core, and more cores don't help one event loop.
+CALLS_PER_PROCESS = 8
 
 _LANGUAGE = "a language tag such as en, en-GB or de, or auto"
 _ICE = (
     "stun: and turn: URLs with commas between, or a JSON list of "
     '{"urls": …, "username": …, "credential": …}'
 )
-
-
-def _default_max_calls() -> int:
-    return CALLS_PER_CORE * usable_cores()
 
 
 class HouseSettings(BaseSettings):
@@ -76,10 +72,9 @@ class HouseSettings(BaseSettings):
 
     max_calls: int = setting(
         "PARLEY_MAX_CALLS",
-        _default_max_calls,
+        CALLS_PER_PROCESS,
         "How many calls may be live at once.",
         "calls",
-        shown=f"{CALLS_PER_CORE} per core",
         ge=1,
         example="16",
     )

@@ -24,7 +24,11 @@ def heard(text):
     return re.sub(r"\b([ap]) m\b", r"\1.m.", text)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
+)
 @given(wish=wishes(SCRIPT, NOW))
 def test_every_sentence_of_the_script_can_be_heard(wish):
     _, sentence = wish
@@ -86,7 +90,11 @@ def test_a_script_without_slots_or_wishes_still_has_a_grammar(tmp_path):
     assert not folded.accepts("goodbye")
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
+)
 @given(sentence=sentences(SCRIPT.slots["day"].answers[0], SCRIPT, NOW))
 def test_every_answer_to_a_question_can_be_heard(sentence):
     assert FOLDED.accepts(heard(sentence.text))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from parley.engines.llm.scripted.hearing import Listener
@@ -17,7 +17,9 @@ SCRIPT = read_script(find_script("receptionist"))
 LISTENER = Listener(SCRIPT)
 
 slow_to_draw = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much]
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
 )
 
 
@@ -44,6 +46,8 @@ def test_every_sentence_of_a_pattern_is_understood_with_its_slots(wish):
 )
 def test_fillers_and_politeness_around_a_sentence_change_nothing(wish, before, after):
     intent, sentence = wish
+    # Of two courtesies, "hello, thank you", either may be answered.
+    assume(not (intent.is_courtesy and after == "thank you"))
 
     heard = LISTENER.listen(" ".join([*before, sentence.text, after]).upper() + "?!")
 

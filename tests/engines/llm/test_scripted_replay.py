@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pipecat.processors.aggregators import async_tool_messages
 
@@ -222,7 +222,7 @@ answers = st.one_of(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(turns=st.lists(st.tuples(texts, answers), min_size=1, max_size=6), offered=st.booleans())
 def test_whatever_is_said_and_answered_there_is_a_reply_and_never_an_error(turns, offered):
     tools = TOOLS if offered else frozenset()

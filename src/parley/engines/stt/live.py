@@ -21,6 +21,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.settings import STTSettings
 from pipecat.services.stt_service import STTService
+from pipecat.utils.errors import ErrorCategory
 from pipecat.utils.time import time_now_iso8601
 
 from parley.core.audio import Audio
@@ -168,13 +169,18 @@ class LiveTranscriber(STTService):
                     else:
                         await self._push_partial(f"{text} {part.text}".strip())
         except ParleyError as error:
-            await self.push_error(error_msg=str(error), exception=error)
+            await self._tell(str(error), error)
         except Exception as error:
             message = f"The recogniser broke: {type(error).__name__}: {error}"
-            await self.push_error(error_msg=message, exception=error)
+            await self._tell(message, error)
         if utterance.dropped_ms:
             log.warning("recogniser_behind", dropped_ms=round(utterance.dropped_ms))
         await self._push_final(text, utterance)
+
+    async def _tell(self, message: str, error: Exception) -> None:
+        # Without a category Pipecat takes our errors' HTTP status for a provider's, and never asks
+        # this recogniser again.
+        await self.push_error(error_msg=message, exception=error, category=ErrorCategory.UNKNOWN)
 
     async def _push_partial(self, text: str) -> None:
         if text:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +26,7 @@ RATE_HZ = 16_000
 # Long enough not to be the gap between two words, short enough to be done in time.
 EARLY_PAUSE_MS = 96
 FULL_PAUSE_MS = 200
+LOW_PRIORITY = 10
 
 Verdict = tuple[EndOfTurnState, MetricsData | None]
 
@@ -35,7 +39,9 @@ class SmartTurn:
 
     def __init__(self, *, threads: int = 2) -> None:
         self._session: onnxruntime.InferenceSession | None = None
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="smart-turn")
+        self._executor = ThreadPoolExecutor(
+            threads, thread_name_prefix="smart-turn", initializer=_yield_to_event_loop
+        )
 
     def warm_up(self) -> None:
         """Load the model and judge a second of silence."""
@@ -58,6 +64,13 @@ class SmartTurn:
 
     def close(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _yield_to_event_loop() -> None:
+    """A judgement takes a core for 40 ms and may wait; the loop that paces every call's packets,
+    on the same core perhaps, may not. (Only Linux gives threads a priority of their own.)"""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOW_PRIORITY)
 
 
 class CallTurnAnalyzer(LocalSmartTurnAnalyzerV3):

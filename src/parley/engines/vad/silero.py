@@ -11,6 +11,12 @@ from parley.engines.onnx import load_carried_model
 
 RATE_HZ = 16_000
 
+# Loudness, which the volume limit is about, weighs high tones up to 4 dB more than plain level.
+_WEIGHTING_DB = 3.4
+# Pipecat's volume runs from 0 at -110 LUFS to 1 at -10, over the last 400 ms.
+_QUIETEST_LUFS = -110.0
+_VOLUME_WINDOWS = 13
+
 
 class SileroVad:
     """Loads the model that Pipecat carries, once, and gives each call its own analyzer.
@@ -62,6 +68,7 @@ class CallVadAnalyzer(SileroVADAnalyzer):
         self._model = _SharedModel(session)
         self._windows_since_reset = 0
         self._low_confidence_windows = 0
+        self._hushed_windows = 0
 
     @property
     def pause_ms(self) -> float:
@@ -75,3 +82,27 @@ class CallVadAnalyzer(SileroVADAnalyzer):
             self._vad_buffer += buffer
             return self._vad_state
         return self._run_analyzer(buffer)
+
+    def voice_confidence(self, buffer: bytes) -> float:
+        """Silero's, but for a window that is too quiet to count as speech whatever Silero says.
+
+        Such a window ends speech at once: Silero lingers for some 40 ms. When the whole time
+        over which volume is measured was like that, the model isn't asked: its state is settled
+        then, and it would be the greatest single cost of a call in which nobody speaks.
+        """
+        if not self._is_hushed(buffer):
+            self._hushed_windows = 0
+            return super().voice_confidence(buffer)
+        self._hushed_windows += 1
+        if self._hushed_windows > _VOLUME_WINDOWS:
+            return 0.0
+        confidence = super().voice_confidence(buffer)
+        # A closed mouth within a word that just begins is not the end of it.
+        is_speech = self._vad_state in (VADState.SPEAKING, VADState.STOPPING)
+        return 0.0 if is_speech else confidence
+
+    def _is_hushed(self, buffer: bytes) -> bool:
+        samples = np.frombuffer(buffer, dtype=np.int16).astype(np.float32)
+        limit_db = _QUIETEST_LUFS + 100 * self._params.min_volume - _WEIGHTING_DB
+        limit = 32768 * 10 ** (limit_db / 20)
+        return float(np.dot(samples, samples)) < limit * limit * len(samples)

@@ -26,6 +26,7 @@ class Microphone:
         self._pieces: deque[bytes] = deque()
         self._held_ms = 0.0
         self._reader: asyncio.Future[None] | None = None
+        self._is_off = False
         self.dropped_ms = 0.0
         """All that was ever pushed out."""
 
@@ -33,7 +34,15 @@ class Microphone:
     def held_ms(self) -> float:
         return self._held_ms
 
+    def switch_off(self) -> None:
+        """Nobody listens any more: what comes from now on is not missed."""
+        self._is_off = True
+        self._pieces.clear()
+        self._held_ms = 0.0
+
     def put(self, pcm: bytes) -> None:
+        if self._is_off:
+            return
         self._pieces.append(pcm)
         self._held_ms += len(pcm) / _BYTES_PER_MS
         while self._held_ms > self._allowed_ms:

@@ -63,6 +63,8 @@ class Peers(SmallWebRTCRequestHandler):
         left. Raises ``BadOffer``.
         """
         peer = self.find(pc_id=request.pc_id) if request.pc_id else None
+        if peer is None and request.restart_pc:
+            raise NotFound("The call to carry on is over.", hint="Start a new one.", param="pc_id")
         if peer is None:
             return await self._welcome(request.sdp, webrtc_connection_callback, call_id)
         async with peer.negotiating:

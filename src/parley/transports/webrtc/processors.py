@@ -62,6 +62,7 @@ class CallerInput(BaseInputTransport):
             self._inbox_task = self.create_task(self._read_inbox())
 
     async def stop(self, frame: EndFrame) -> None:
+        self._microphone.switch_off()
         await super().stop(frame)
         await self._stop_reading()
 
