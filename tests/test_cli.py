@@ -149,7 +149,7 @@ def test_a_broken_agent_is_told_with_file_and_line(
     code = main(["agents", "check"])
 
     assert code == 1
-    assert f'{file}:2: There is no tool "clokc". Did you mean "clock"?' in capsys.readouterr().out
+    assert f'{file}:2: There is no tool "clokc". Did you mean clock?' in capsys.readouterr().out
 
 
 def test_only_the_files_that_are_named_are_checked(

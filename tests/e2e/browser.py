@@ -62,7 +62,11 @@ window.RTCPeerConnection = class extends Stock {
 };
 const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
 navigator.mediaDevices.getUserMedia = async (wish) => {
-  const stream = await ask(wish);
+  // There is no air between this speaker and this microphone: cancelling an echo that isn't there
+  // would only cancel the caller who speaks over the agent.
+  const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+  const audio = { ...(typeof wish.audio === "object" ? wish.audio : {}), ...plain };
+  const stream = await ask({ ...wish, audio });
   window.microphoneOpened ??= performance.now();
   return stream;
 };

@@ -142,10 +142,20 @@ async def test_a_session_that_can_t_start_gives_everything_back(town):
 async def test_an_unknown_pc_id_begins_a_new_call(town):
     here = town(bare_session)
 
-    response = await here.http.post("/api/offer", json=body(pc_id="gone", restart_pc=True))
+    response = await here.http.post("/api/offer", json=body(pc_id="gone"))
 
     assert response.status_code == 200
     assert len(here.house.calls) == 1
+
+
+async def test_a_call_that_is_over_cannot_be_carried_on(town):
+    here = town(bare_session)
+
+    response = await here.http.post("/api/offer", json=body(pc_id="gone", restart_pc=True))
+
+    assert response.status_code == 404
+    assert response.json()["error"]["param"] == "pc_id"
+    assert not here.house.calls
 
 
 async def test_the_cookie_is_for_this_server_s_signalling_only(town):
