@@ -26,6 +26,9 @@ from parley.engines.wire import (
     pack_json,
 )
 
+# About ten seconds of sound in pieces of 20 ms; the first message opens the utterance.
+MOST_WAITING = 500
+
 
 class Hearing(Protocol):
     """One utterance being recognised."""
@@ -75,7 +78,7 @@ class Worker:
 
     def _take(self, kind: bytes, job: int, body: bytes) -> None:
         if job in self._waiting:
-            self._waiting[job].append((kind, body))
+            self._wait(self._waiting[job], kind, body)
             if kind == CANCEL:
                 del self._waiting[job]
         elif kind == OPEN and not self._recogniser.has_room():
@@ -83,6 +86,12 @@ class Worker:
         else:
             self._do(kind, job, body)
         self._let_in_waiting()
+
+    def _wait(self, messages: deque[tuple[bytes, bytes]], kind: bytes, body: bytes) -> None:
+        """Keep a message for later; of too much sound the oldest goes."""
+        messages.append((kind, body))
+        if len(messages) > MOST_WAITING:
+            del messages[1]
 
     def _let_in_waiting(self) -> None:
         while self._waiting and self._recogniser.has_room():
@@ -125,8 +134,10 @@ class Worker:
 
 
 def main() -> None:
-    # The terminal sends Ctrl-C to the whole group; the server decides when workers end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A terminal or a service manager tells everyone at once; the server, which may still have
+    # calls to finish, decides when workers end.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     module, _, name = sys.argv[1].partition(":")
     sink = os.fdopen(os.dup(1), "wb")
     # Whatever a library prints must not get between the messages.

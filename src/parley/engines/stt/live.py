@@ -100,6 +100,8 @@ class LiveTranscriber(STTService):
         self._utterance: Utterance | None = None
         self._newest: Utterance | None = None
         self._hearing: set[asyncio.Task[None]] = set()
+        self._last_told = asyncio.Event()
+        self._last_told.set()
 
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
         """Pipecat's hook for recognisers that take sound frame by frame; ours take utterances."""
@@ -146,7 +148,9 @@ class LiveTranscriber(STTService):
             utterance.put(piece)
         self._preroll.clear()
         self._preroll_ms = 0.0
-        task = cast("asyncio.Task[None]", self.create_task(self._hear(utterance)))
+        before, told = self._last_told, asyncio.Event()
+        self._last_told = told
+        task = cast("asyncio.Task[None]", self.create_task(self._hear(utterance, before, told)))
         self._hearing.add(task)
         task.add_done_callback(self._hearing.discard)
 
@@ -155,7 +159,7 @@ class LiveTranscriber(STTService):
             self._utterance.end()
             self._utterance = None
 
-    async def _hear(self, utterance: Utterance) -> None:
+    async def _hear(self, utterance: Utterance, before: asyncio.Event, told: asyncio.Event) -> None:
         text = ""
         try:
             parts = cast(
@@ -175,7 +179,10 @@ class LiveTranscriber(STTService):
             await self._tell(message, error)
         if utterance.dropped_ms:
             log.warning("recogniser_behind", dropped_ms=round(utterance.dropped_ms))
+        # A recogniser may finish a short utterance before the longer one that came first.
+        await before.wait()
         await self._push_final(text, utterance)
+        told.set()
 
     async def _tell(self, message: str, error: Exception) -> None:
         # Without a category Pipecat takes our errors' HTTP status for a provider's, and never asks

@@ -1,0 +1,45 @@
+"""A recogniser for the worker pool's tests: it runs in a worker and spells what it is fed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Speller:
+    """Hears bytes as letters; one more partial text with every piece."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._room = int(options.get("room", 8))
+        self.taken = 0
+
+    def has_room(self) -> bool:
+        return self.taken < self._room
+
+    def open(self, options: dict[str, Any]) -> Spelling:
+        if options.get("refuse"):
+            raise ValueError("no such language")
+        self.taken += 1
+        return Spelling(self)
+
+
+class Spelling:
+    def __init__(self, speller: Speller) -> None:
+        self._speller = speller
+        self._text = ""
+
+    def take(self, pcm: bytes) -> str:
+        self._text += pcm.decode()
+        return self._text
+
+    def finish(self) -> str:
+        return self._text.upper()
+
+    def close(self) -> None:
+        self._speller.taken -= 1
+
+
+class Broken:
+    """Can't even be made."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        raise SystemExit(3)
