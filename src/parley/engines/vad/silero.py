@@ -72,9 +72,11 @@ class CallVadAnalyzer(SileroVADAnalyzer):
 
     @property
     def pause_ms(self) -> float:
-        """How long the speaker has been silent while still counted as speaking."""
-        if self._vad_state is not VADState.STOPPING:
+        """How long the speaker has been silent; 0 while they speak."""
+        if self._vad_state is VADState.SPEAKING:
             return 0.0
+        if self._vad_state is not VADState.STOPPING:
+            return self._params.stop_secs * 1000
         return self._vad_stopping_count * self._vad_frames * 1000 / self.sample_rate
 
     async def analyze_audio(self, buffer: bytes) -> VADState:
