@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass
@@ -19,9 +19,7 @@ class TurnClock:
     turn_ended_s: float | None = None
     first_text_s: float | None = None
     first_sound_s: float | None = None
-    llm_ms: float = 0.0
-    tts_ms: float = 0.0
-    sure: bool | None = field(default=None)
+    sure: bool | None = None
 
     def stages(self) -> dict[str, float]:
         """Milliseconds per stage, as far as they are known.
