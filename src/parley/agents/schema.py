@@ -84,7 +84,7 @@ class Vad(Part):
     """When sound counts as speech. ``min_volume`` is relative: 0 silence, 1 as loud as can be."""
 
     confidence: float = Field(default=0.7, ge=0, le=1)
-    start_ms: int = Field(default=200, ge=0, le=2000)
+    start_ms: int = Field(default=120, ge=0, le=2000)
     stop_ms: int = Field(default=200, ge=20, le=5000)
     min_volume: float = Field(default=0.6, ge=0, le=1)
 

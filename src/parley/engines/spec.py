@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
@@ -31,11 +31,49 @@ class EngineOptions(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Whether an engine can work now. ``hint`` says what to do when it can't."""
+    """Whether an engine can work now. ``hint`` says what to do when it can't.
+
+    ``missing_model`` names the model whose absence is the only obstacle: pulling it helps.
+    """
 
     ok: bool
     detail: str = ""
     hint: str = ""
+    missing_model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that an engine has, or could fetch. ``bytes`` is 0 where nobody knows."""
+
+    id: str
+    bytes: int = 0
+    is_present: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PullProgress:
+    """How far a download has come. ``total_bytes`` is 0 while nobody knows."""
+
+    model: str
+    done_bytes: int = 0
+    total_bytes: int = 0
+    says: str = ""
+
+
+@runtime_checkable
+class ModelKeeper(Protocol):
+    """What an engine can also be: one whose models can be listed, fetched and removed."""
+
+    async def models(self) -> Sequence[Model]: ...
+
+    def pull(self, model: str) -> AsyncIterator[PullProgress]:
+        """Fetch a model; the iterator ends when it is there. Closing it stops the download."""
+        ...
+
+    async def remove(self, model: str) -> None:
+        """Raises ``NotFound`` for a model that isn't there."""
+        ...
 
 
 # ── hearing ──────────────────────────────────────────────────────────────────────────────────
@@ -43,13 +81,17 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class TranscribeOptions:
-    """``grammar`` is JSGF text of all that can be said; only engines that can use it do."""
+    """``grammar`` is JSGF text of all that can be said; only engines that can use it do.
+
+    ``language`` "" lets the engine find out, where it can. ``tenant`` is whose request it is.
+    """
 
     language: str = "en"
     prompt: str = ""
     words: bool = False
     translate: bool = False
     grammar: str = ""
+    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +142,20 @@ class ToolSchema:
 
 @dataclass(frozen=True, slots=True)
 class ChatOptions:
+    """``conversation`` is one call's name: an engine may keep that prompt warm between turns.
+
+    ``tool_choice`` is OpenAI's: auto, none, required, or a tool's name. What is None or "" is
+    left to the engine's own options.
+    """
+
     model: str = ""
     max_tokens: int | None = None
     temperature: float | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    tool_choice: str = ""
+    conversation: str = ""
+    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +175,15 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A piece of a reply: some text, or tool requests (whole, never in fragments), or usage."""
+    """A piece of a reply: some text, or tool requests (whole, never in fragments), or usage.
+
+    ``finish`` comes with the last piece where the engine says it: stop, length, tool_calls.
+    """
 
     text: str = ""
     tools: tuple[ToolRequest, ...] = ()
     usage: Usage | None = None
+    finish: str = ""
 
 
 class Chatter(Protocol):
@@ -160,6 +217,7 @@ class SpeechOptions:
     instructions: str = ""
     pitch: float = 1.0
     volume: float = 1.0
+    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True)

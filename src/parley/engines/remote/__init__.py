@@ -1,0 +1,1 @@
+"""What engines that live in other programs share: addresses, failures, several instances."""
