@@ -12,12 +12,16 @@ from types import ModuleType
 import uvloop
 from loguru import logger
 
-from bench import density, latency
+from bench import density, engines, latency
 from bench.caller import CallFailed
 from bench.figures import Figure, write_json
 from bench.server import ServerFailed
 
-BENCHES: dict[str, ModuleType] = {"latency": latency, "density": density}
+BENCHES: dict[str, ModuleType] = {
+    "latency": latency,
+    "density": density,
+    "engines": engines,
+}
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -115,6 +115,9 @@ class FixedDesk:
     def get(self, name: str) -> Agent:
         return self._agent
 
+    def require_ready(self, agent: Agent) -> None:
+        return None
+
     async def engines_for(self, agent: Agent, voice: str) -> CallEngines:
         return self._engines
 

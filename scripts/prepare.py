@@ -1,4 +1,4 @@
-"""Prepares this checkout for one verb (serve, test, check, bench), then becomes that verb.
+"""Prepares this checkout for one verb (serve, test, check, bench …), then becomes that verb.
 
 Standard library only: this runs before anything is installed. A start with nothing changed
 compares a few digests and goes straight on.
@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bootstrap.checkout import Checkout, Needs
@@ -18,6 +18,7 @@ from bootstrap.progress import Progress, SetupFailed, explain_os_error
 from bootstrap.setup_steps import SetUp
 
 ROOT = Path(__file__).resolve().parent.parent
+EXTRAS = "PARLEY_EXTRAS"
 
 
 @dataclass(frozen=True)
@@ -30,28 +31,38 @@ class Verb:
 
 
 _DEV = frozenset({"dev"})
+# What the tests need and nothing of hundreds of megabytes: extras for real voices and models on a
+# GPU are for those who name them.
+_TESTED = frozenset({"espeak", "llama", "whisper"})
 VERBS = {
     "serve": Verb(
         Needs(extras=frozenset({"espeak"})),
         ("parley", "serve"),
         "scripts/serve [OPTIONS]: prepare this checkout, then start Parley.\n"
+        "PARLEY_EXTRAS=whisper,llama scripts/serve also installs what those engines need; later\n"
+        "starts keep it. PARLEY_EXTRAS=none goes back to what every start installs.\n"
         "Parley's own options are listed here once the checkout is prepared.",
     ),
     "test": Verb(
-        Needs(groups=_DEV, page_tools=True),
+        Needs(groups=_DEV, extras=_TESTED, page_tools=True),
         ("python", str(ROOT / "scripts/run_tests.py")),
         "scripts/test [PYTEST ARGUMENTS]: prepare, run scripts/check, then pytest.\n"
         "With arguments that name tests, only those run. CI=true lets nothing be skipped.",
     ),
     "check": Verb(
-        Needs(groups=_DEV, page_tools=True),
+        Needs(groups=_DEV, extras=_TESTED, page_tools=True),
         ("python", str(ROOT / "scripts/run_checks.py")),
         "scripts/check [--fix]: prepare, then run the linters and type checkers.",
     ),
     "bench": Verb(
-        Needs(groups=_DEV, page=False),
+        Needs(groups=_DEV, extras=_TESTED, page=False),
         ("python", str(ROOT / "scripts/run_bench.py")),
         "scripts/bench NAME [--json FILE]: prepare, then measure.",
+    ),
+    "test-stack": Verb(
+        Needs(groups=_DEV, extras=_TESTED, page=False),
+        ("python", str(ROOT / "scripts/run_stack_test.py")),
+        "scripts/test-stack [--keep]: prepare, then test docker-compose.yml with a spoken call.",
     ),
 }
 
@@ -61,14 +72,16 @@ def main(arguments: Sequence[str]) -> int:
     verb = VERBS[arguments[0]]
     options = list(arguments[1:])
     checkout = Checkout(ROOT)
+    named = os.environ.pop(EXTRAS, "")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        if not checkout.is_prepared(verb.needs):
+        needs = with_extras(verb.needs, named, checkout)
+        if not checkout.is_prepared(needs):
             if options and options[0] in ("-h", "--help"):
                 print(verb.usage)
                 return 0
             home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises without one
-            SetUp(checkout, os.environ, home, Progress(sys.stderr)).prepare(verb.needs)
+            SetUp(checkout, os.environ, home, Progress(sys.stderr)).prepare(needs)
         program = checkout.venv / "bin" / verb.command[0]
         os.execv(program, [str(program), *verb.command[1:], *options])
     except SetupFailed as failure:
@@ -78,6 +91,24 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("parley: interrupted; the next start goes on from here", file=sys.stderr)
         return 130
+
+
+def with_extras(needs: Needs, named: str, checkout: Checkout) -> Needs:
+    """What is needed together with the extras that PARLEY_EXTRAS names.
+
+    What was installed once stays: only ``none`` forgets it.
+    """
+    wanted = {name for name in named.replace(",", " ").split() if name}
+    if wanted == {"none"}:
+        checkout.forget()
+        return needs
+    known = {flag.partition("=")[2] for flag in checkout.known_flags("extra")}
+    if unknown := sorted(wanted - known):
+        raise SetupFailed(
+            f"{EXTRAS} names {', '.join(unknown)}, which is no extra of Parley",
+            f"name some of {', '.join(sorted(known))}, with commas between",
+        )
+    return replace(needs, extras=needs.extras | wanted)
 
 
 def _stop(failure: SetupFailed) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -172,11 +173,15 @@ def test_the_engines_table_names_the_builtin_engines_and_calls_the_script_a_scri
 
     out = capsys.readouterr().out
     assert code == 0
-    assert [line.split()[:2] for line in out.splitlines()[1:4]] == [
+    surveyed, _, chosen = out.partition("\n\n")
+    assert [line.split()[:2] for line in chosen.splitlines()[1:4]] == [
         ["stt", "builtin"],
         ["llm", "scripted"],
         ["tts", "builtin"],
     ]
+    rows = {tuple(line.split()[:2]): line for line in surveyed.splitlines()[1:]}
+    assert "yes" in rows["stt", "builtin"]
+    assert rows["llm", "ollama"].split()[2] == "no"
     assert "scripted dialogue, not a language model" in out
 
 
@@ -199,3 +204,12 @@ def test_check_is_content_with_a_fresh_installation(capsys: pytest.CaptureFixtur
     assert code == 0
     assert "settings  1 set, all good" in out
     assert "agents    1 checked, all good" in out
+
+
+def test_pipecat_s_banner_does_not_come_before_what_a_command_says():
+    program = "from parley.cli import main; main(['version']); import pipecat"
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    assert (done.stdout.strip(), done.stderr) == (__version__, "")

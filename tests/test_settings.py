@@ -48,6 +48,7 @@ WORD = st.from_regex(r"[a-z][a-z0-9_-]{0,12}", fullmatch=True)
 PORT = st.integers(1, 65535)
 PATH = WORD.map(lambda name: f"/srv/{name}")
 SECONDS = st.integers(1, 600)
+LIMIT = st.integers(0, 1_000_000)
 
 
 def url(*schemes: str) -> st.SearchStrategy[str]:
@@ -64,6 +65,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "PARLEY_ALLOW_ANONYMOUS": names("web", "rustpbx", "sip"),
     "PARLEY_DATA_DIR": PATH,
     "PARLEY_CONFIG": st.nothing(),
+    "PARLEY_OFFLINE": st.booleans(),
     "PARLEY_MAX_CALLS": st.integers(1, 10_000),
     "PARLEY_CONNECT_TIMEOUT_S": SECONDS,
     "PARLEY_RECONNECT_GRACE_S": SECONDS,
@@ -72,6 +74,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
         lambda hosts: ",".join(f"stun:{host}" for host in hosts)
     ),
     "PARLEY_OPUS": st.booleans(),
+    "PARLEY_SPEECH_CACHE_MB": st.integers(0, 65_536),
+    "PARLEY_SPEECH_CACHE_DISK_MB": st.integers(0, 1_048_576),
     "PARLEY_AGENT": WORD,
     "PARLEY_AGENTS_DIR": PATH,
     "SYSTEM_INSTRUCTION": TEXT,
@@ -87,12 +91,23 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "PARLEY_STT_WORKERS": st.integers(1, 64),
     "PARLEY_SCRIPT": PATH,
     "SPEACHES_BASE_URL": url("http", "https"),
+    "PARLEY_SPEACHES_API_KEY": TEXT,
     "OLLAMA_BASE_URL": url("http", "https"),
     "VOSK_WS_URL": url("ws", "wss"),
     "PIPER_WS_URL": url("ws", "wss", "http", "https"),
+    "PARLEY_WYOMING_STT_URI": url("tcp"),
+    "PARLEY_WYOMING_TTS_URI": url("tcp"),
     "LLAMA_URL": url("http", "https", "ws", "wss"),
     "DEEPGRAM_API_KEY": TEXT,
     "OPENAI_API_KEY": TEXT,
+    "OPENAI_BASE_URL": url("http", "https"),
+    "PARLEY_ORPHEUS_BASE_URL": url("http", "https"),
+    "PARLEY_ORPHEUS_BACKEND": st.sampled_from(["vllm", "llama_cpp", "ollama", "text"]),
+    "PARLEY_ORPHEUS_API_KEY": TEXT,
+    "PARLEY_ORPHEUS_LANGUAGES": names("en", "es", "it"),
+    "PARLEY_ORPHEUS_TOKENIZER": PATH,
+    "PARLEY_ORPHEUS_SNAC": PATH,
+    "PARLEY_DEVICE": st.sampled_from(["auto", "cpu", "cuda"]),
     "STT_MODEL": TEXT,
     "LLM_MODEL": TEXT,
     "TTS_MODEL": TEXT,
@@ -100,6 +115,19 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "OLLAMA_MODEL": TEXT,
     "LLM_MAX_TOKENS": st.integers(1, 100_000),
     "LLM_TEMPERATURE": st.floats(0, 2),
+    "PARLEY_DATABASE_URL": st.one_of(PATH.map("sqlite://{}".format), url("postgresql")),
+    "PARLEY_REDIS_URL": url("redis", "rediss"),
+    "PARLEY_RATE_REQUESTS": LIMIT,
+    "PARLEY_RATE_AUDIO_S": LIMIT,
+    "PARLEY_RATE_TOKENS": LIMIT,
+    "PARLEY_RATE_OFFERS": LIMIT,
+    "PARLEY_TENANT_CALLS": LIMIT,
+    "PARLEY_QUOTA_MINUTES_DAY": LIMIT,
+    "PARLEY_QUOTA_MINUTES_MONTH": LIMIT,
+    "PARLEY_QUOTA_TOKENS_DAY": LIMIT,
+    "PARLEY_QUOTA_TOKENS_MONTH": LIMIT,
+    "PARLEY_QUOTA_CHARACTERS_DAY": LIMIT,
+    "PARLEY_QUOTA_CHARACTERS_MONTH": LIMIT,
 }
 
 

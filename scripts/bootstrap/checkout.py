@@ -10,7 +10,7 @@ import sys
 import tomllib
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bootstrap.progress import Progress
@@ -20,11 +20,11 @@ _NO_SOURCES = ("node_modules", "dist", "test")
 
 @dataclass(frozen=True)
 class Needs:
-    """What a script needs: dependency groups, extras (None: all of them), the built page, and
-    what builds and checks the page."""
+    """What a script needs: dependency groups, extras, the built page, and what builds and checks
+    the page."""
 
     groups: frozenset[str] = frozenset()
-    extras: frozenset[str] | None = None
+    extras: frozenset[str] = frozenset()
     page: bool = True
     page_tools: bool = False
 
@@ -83,7 +83,7 @@ class Checkout:
 
     def flags_for(self, needs: Needs) -> frozenset[str]:
         """What uv must be told to install: the page's tools only while the page isn't built."""
-        extras = self.known_flags("extra") if needs.extras is None else flags("extra", needs.extras)
+        extras = flags("extra", needs.extras)
         groups = flags("group", needs.groups)
         if self.lacks_page(needs):
             groups |= flags("group", {"web"})
@@ -122,6 +122,12 @@ class Checkout:
         partial = self._stamp.with_suffix(".partial")
         partial.write_text(json.dumps(content), encoding="utf-8")
         partial.replace(self._stamp)
+
+    def forget(self) -> None:
+        """What was installed beyond a script's needs is not kept by the next set-up."""
+        stamp = self.read_stamp()
+        if stamp.flags:
+            self.write_stamp(replace(stamp, environment="", flags=frozenset()))
 
     @contextmanager
     def alone(self, progress: Progress) -> Generator[None]:

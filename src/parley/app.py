@@ -57,25 +57,27 @@ async def open_house(settings: Settings) -> AsyncGenerator[Parley]:
         agents = AgentCatalog.from_settings(settings)
         for problem in agents.load():
             log.error("agent_broken", problem=str(problem))
-        catalog = EngineCatalog.from_settings(settings)
+        catalog = EngineCatalog.from_settings(settings, fetches=True)
         stack.push_async_callback(catalog.close)
         listening = Listening(SileroVad(), SmartTurn())
         stack.callback(listening.close)
         desk = Desk(agents, catalog, ToolCatalog())
-        await asyncio.to_thread(listening.warm_up)
-        await desk.warm_up()
+        # The recognisers load in processes of their own meanwhile.
+        await asyncio.gather(asyncio.to_thread(listening.warm_up), desk.warm_up())
         house = House(
             bus=bus,
             agents=agents,
             engines=desk,
             tools=desk,
             listening=listening,
-            spare_voice=await desk.spare_voice(),
+            spare_voice=desk.spare_voice,
         )
         host = await stack.enter_async_context(SessionHost(house, max_calls=settings.max_calls))
         watching = asyncio.create_task(agents.watch(desk.prepare), name="agents")
         stack.push_async_callback(_end, watching)
         print(catalog.table(), file=sys.stderr)
+        if advice := catalog.advice():
+            print(f"\n{advice}", file=sys.stderr)
         _spare_collector()
         yield Parley(_web(settings, desk, host), host)
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from parley.cli import VERBS, Verb, short_flags
+from parley.cli import VERBS, short_flags
+from parley.cli.verb import Argument, Verb
 from parley.core import errors as error_tree
 from parley.core.errors import ParleyError, error_types
 from parley.core.events import Event, event_name, event_types
@@ -20,6 +21,7 @@ COMMAND = "python -m parley.reference"
 
 _GROUPS = {
     "server": "The server",
+    "access": "Keys, limits, quotas and the database",
     "calls": "Calls",
     "agents": "Agents",
     "engines": "Engines",
@@ -94,14 +96,16 @@ def errors_page() -> str:
 
 
 def env_example() -> str:
-    """``.env.example``: every setting, none of them switched on."""
-    parts = [_ENV_INTRO]
+    """``.env.example``: the stack's settings, switched on, and all others, switched off."""
+    stack = "\n".join(f"{name}={value}" for name, value in _STACK.items())
+    parts = [_ENV_INTRO, f"{_ENV_STACK}\n{stack}"]
     for group, title in _GROUPS.items():
         parts.append(f"# ── {title.lower()} ──")
         for fact in setting_facts():
             if fact.group == group:
                 says = f"# {fact.says} Takes {fact.allowed}. Default: {fact.default}."
-                parts.append(f"{says.replace('`', '')}\n#{fact.name}={fact.example}")
+                line = "# Set above." if fact.name in _STACK else f"#{fact.name}={fact.example}"
+                parts.append(f"{says.replace('`', '')}\n{line}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -170,6 +174,25 @@ _ENV_INTRO = """\
 # Copy this file to .env, and take away the # before a name to set it.
 # docs/reference/settings.md says more. Made by python -m parley.reference."""
 
+_ENV_STACK = """\
+# ── the stack of docker-compose.yml ──
+
+# Warning: with SERVER_HOST=0.0.0.0 and PARLEY_ALLOW_ANONYMOUS=web, a Parley that is started \
+without Docker can be used by everyone who reaches this machine.
+# SPEACHES_MODE is cpu, cuda or cuda-cdi and meant for Compose only."""
+
+_STACK = {
+    "OLLAMA_MODEL": "llama3.2:3b",
+    "SPEACHES_MODE": "cpu",
+    "STT_MODEL": "Systran/faster-distil-whisper-small.en",
+    "TTS_MODEL": "speaches-ai/Kokoro-82M-v1.0-ONNX",
+    "TTS_VOICE": "af_heart",
+    "SERVER_HOST": "0.0.0.0",
+    "SERVER_PORT": "7860",
+    "PARLEY_ALLOW_ANONYMOUS": "web",
+}
+"""What requirement 001 prints of its ``.env.example``, and the consent that such a bind needs."""
+
 
 def _page(parts: Iterable[str]) -> str:
     return "\n\n".join(parts) + "\n"
@@ -201,7 +224,12 @@ def _used_by(fact: SettingFact, found: FoundEngines) -> str:
 
 
 def _typed(verb: Verb) -> str:
-    return " ".join([*verb.words, *(["[FILE …]"] if verb.takes_files else [])])
+    return " ".join([*verb.words, *map(_typed_argument, verb.takes)])
+
+
+def _typed_argument(argument: Argument) -> str:
+    name = str(argument.options.get("metavar", argument.name))
+    return {"*": f"[{name} …]", "+": f"{name} …"}.get(argument.options.get("nargs", ""), name)
 
 
 def _first_paragraph(text: str | None) -> str:
@@ -210,7 +238,7 @@ def _first_paragraph(text: str | None) -> str:
 
 def _told_of_errors() -> dict[str, str]:
     """What the tree in the module's docstring says of each class."""
-    line = re.compile(r"(\w+)\s{2,}(\S.*)")
+    line = re.compile(r"(?:── |^ +)(\w+)\s+(\S.*)")
     found = (line.search(row) for row in (error_tree.__doc__ or "").splitlines())
     return {match[1]: match[2].removeprefix("… ") for match in found if match}
 

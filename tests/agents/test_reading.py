@@ -214,3 +214,20 @@ def test_the_receptionist_that_ships_is_right_and_leaves_engines_to_the_settings
     assert reading.agent is not None
     assert [tool.name for tool in reading.agent.tools] == ["calendar", "clock", "telephone"]
     assert [wishes[0].name for wishes in reading.agent.engines.wishes().values()] == ["auto"] * 3
+
+
+def test_what_an_agent_must_not_say_is_read_as_patterns(tmp_path: Path) -> None:
+    agent = agent_of(tmp_path, "safety:\n  refuse: ['\\bpin\\b']\n  sentence: No.\n")
+
+    refusals = agent.safety.refusals()
+
+    assert refusals is not None
+    assert refusals.hits("My PIN is")
+    assert not refusals.hits("opinion")
+
+
+def test_a_broken_pattern_is_told_of_with_its_line(tmp_path: Path) -> None:
+    (problem,) = complaints(tmp_path, "safety:\n  refuse:\n    - fine\n    - '(broken'\n")
+
+    assert problem.startswith("ada.yaml:4")
+    assert "regular expression" in problem

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,29 +12,10 @@ from typing import Any
 import numpy as np
 from playwright.async_api import Browser, Page, async_playwright
 
-MICROPHONE_HZ = 48_000
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
-SOUND_RMS = 0.01
+from tests.chromium import unattended_launch
 
-FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-    "--autoplay-policy=no-user-gesture-required",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-default-apps",
-    "--no-first-run",
-    "--no-pings",
-    "--disable-domain-reliability",
-    "--disable-client-side-phishing-detection",
-    "--metrics-recording-only",
-    "--disable-breakpad",
-    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
-]
+MICROPHONE_HZ = 48_000
+SOUND_RMS = 0.01
 
 # Measures what comes out of every <audio> element and remote stream, every 20 ms.
 EARS = """
@@ -71,10 +51,6 @@ navigator.mediaDevices.getUserMedia = async (wish) => {
   return stream;
 };
 """
-
-
-def find_chromium() -> str | None:
-    return next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
 
 
 @dataclass(frozen=True)
@@ -121,6 +97,15 @@ class BrowserTab:
             timeout=timeout_s * 1000,
         )
 
+    async def wait_for_reply(self, text: str, timeout_s: float = 60) -> None:
+        """Return when a reply with the text has been played to its end."""
+        await self.page.wait_for_function(
+            "text => (window.parley?.events ?? []).some("
+            "event => event.event === 'turn_ended' && event.heard.includes(text))",
+            arg=text,
+            timeout=timeout_s * 1000,
+        )
+
     async def seconds_since_microphone(self) -> float:
         return await self.page.evaluate("(performance.now() - window.microphoneOpened) / 1000")
 
@@ -137,12 +122,7 @@ async def open_tab(
 ) -> AsyncIterator[BrowserTab]:
     """Open the page in a fresh browser whose microphone plays the file once."""
     async with async_playwright() as playwright:
-        browser: Browser = await playwright.chromium.launch(
-            executable_path=find_chromium(),
-            headless=True,
-            args=[*FLAGS, f"--use-file-for-fake-audio-capture={microphone}%noloop", *flags],
-            ignore_default_args=["--headless", "--mute-audio"],
-        )
+        browser: Browser = await playwright.chromium.launch(**unattended_launch(microphone, *flags))
         try:
             tab_context = await browser.new_context(**{"permissions": ["microphone"], **context})
             page = await tab_context.new_page()

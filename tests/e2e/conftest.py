@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import wave
 from collections.abc import AsyncIterator
 from importlib.util import find_spec
@@ -11,40 +10,20 @@ from pathlib import Path
 import pytest
 
 from parley.core.audio import Resampler
-from parley.engines.spec import SpeechOptions
-from parley.engines.tts.builtin import SPEC
-from tests.e2e.browser import find_chromium
+from tests.caller_voice import CALLER_HZ, CallerVoice
+from tests.chromium import require_chromium
 from tests.e2e.server import Server, running_server
-
-CALLER_HZ = 16_000
 
 
 @pytest.fixture(scope="session", autouse=True)
 def browser_is_there() -> None:
-    if find_chromium() is None:
-        if os.environ.get("CI"):
-            pytest.fail("Chromium is missing; scripts/test installs it.")
-        pytest.skip("Chromium is missing: apt-get install chromium")
+    require_chromium()
 
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
     async with running_server(tmp_path) as running:
         yield running
-
-
-class CallerVoice:
-    """Speaks a text as s16le at 16 kHz."""
-
-    async def __call__(self, text: str, voice: str = "en-us+f3") -> bytes:
-        engine = SPEC.open(SPEC.options())
-        await engine.warm_up()
-        spoken, resampler = b"", None
-        async for piece in engine.synthesize(text, SpeechOptions(voice=voice)):
-            resampler = resampler or Resampler(piece.rate_hz, CALLER_HZ)
-            spoken += resampler.push(piece.pcm)
-        await engine.close()
-        return spoken + (resampler.flush() if resampler else b"")
 
 
 @pytest.fixture

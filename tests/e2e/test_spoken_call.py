@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.caller_voice import CallerVoice
 from tests.e2e.browser import BrowserTab, open_tab, write_microphone
-from tests.e2e.conftest import CallerVoice
 from tests.e2e.server import Server, running_server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
@@ -24,6 +24,12 @@ engines:
 async def start_call(tab: BrowserTab) -> None:
     await tab.page.wait_for_selector("[data-testid=start]:not([disabled])")
     await tab.page.click("[data-testid=start]")
+
+
+def said_again(sentence: bytes) -> list[tuple[float, bytes]]:
+    """When a caller says it: again after a while, as people do who were not understood. Two
+    browsers and a server on one busy machine tear holes into each other's sound."""
+    return [(at_s, sentence) for at_s in (6.0, 17.0, 28.0, 39.0)]
 
 
 async def test_a_caller_is_greeted_understood_answered_and_can_interrupt(
@@ -71,20 +77,20 @@ async def test_a_persons_recorded_speech_is_transcribed(human_speech: bytes, tmp
 
 async def test_two_browsers_at_once_do_not_mix(server: Server, say: CallerVoice, tmp_path: Path):
     hours = write_microphone(
-        tmp_path / "a.wav", [(6.0, await say("what are your opening hours"))], 60.0
+        tmp_path / "a.wav", said_again(await say("what are your opening hours")), 60.0
     )
-    place = write_microphone(tmp_path / "b.wav", [(6.0, await say("where are you"))], 60.0)
+    place = write_microphone(tmp_path / "b.wav", said_again(await say("where are you")), 60.0)
     async with open_tab(server.url, hours) as first, open_tab(server.url, place) as second:
         await asyncio.gather(start_call(first), start_call(second))
-        await asyncio.gather(
-            first.wait_for_event("turn_ended", count=2, timeout_s=60),
-            second.wait_for_event("turn_ended", count=2, timeout_s=60),
-        )
-        answers = [(await tab.events("turn_ended"))[1]["heard"] for tab in (first, second)]
+        await asyncio.gather(first.wait_for_reply("Friday"), second.wait_for_reply("Linden Street"))
+        replies = [
+            " ".join(turn["heard"] for turn in await tab.events("turn_ended"))
+            for tab in (first, second)
+        ]
         calls = {event["call_id"] for tab in (first, second) for event in await tab.events()}
 
-    assert "Friday" in answers[0]
-    assert "Linden Street" in answers[1]
+    assert "Linden Street" not in replies[0]
+    assert "Friday" not in replies[1]
     assert len(calls) == 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 
@@ -11,6 +12,7 @@ class Speller:
     def __init__(self, options: dict[str, Any]) -> None:
         self._room = int(options.get("room", 8))
         self.taken = 0
+        self._notes: list[str] = []
 
     def has_room(self) -> bool:
         return self.taken < self._room
@@ -18,8 +20,14 @@ class Speller:
     def open(self, options: dict[str, Any]) -> Spelling:
         if options.get("refuse"):
             raise ValueError("no such language")
+        if options.get("note"):
+            self._notes.append(options["note"])
         self.taken += 1
         return Spelling(self)
+
+    def take_notes(self) -> list[str]:
+        notes, self._notes = self._notes, []
+        return notes
 
 
 class Spelling:
@@ -28,6 +36,8 @@ class Spelling:
         self._text = ""
 
     def take(self, pcm: bytes) -> str:
+        if pcm == b"sleep":
+            signal.pause()
         self._text += pcm.decode()
         return self._text
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parley.engines.jsgf import BadGrammar, fold_jsgf
+from parley.engines.jsgf import BadGrammar, fold_jsgf, with_phrases
 
 
 def fold(body):
@@ -116,3 +116,25 @@ def test_folding_changes_nothing_of_what_can_be_said(drawn):
 
     assert all(folded.accepts(sentence) for sentence in said)
     assert sentences(folded, longest=3) == {each for each in said if len(each.split()) <= 3}
+
+
+def test_wake_phrases_may_be_said_alone_or_before_any_sentence():
+    grammar = "#JSGF V1.0;\ngrammar x;\n<day> = today;\npublic <said> = come <day>;\n"
+
+    woken = fold_jsgf(with_phrases(grammar, ["Hey, Parley!", "it's me"]))
+
+    assert sentences(woken) == {
+        "come today",
+        "hey parley",
+        "hey parley come today",
+        "it's me",
+        "it's me come today",
+    }
+
+
+@pytest.mark.parametrize("phrases", [[], ["", "?!"]])
+def test_without_a_phrase_a_grammar_stays_as_it_is(phrases):
+    grammar = "#JSGF V1.0;\ngrammar x;\npublic <said> = come;\n"
+
+    assert with_phrases(grammar, phrases) == grammar
+    assert with_phrases("", ["hey parley"]) == ""

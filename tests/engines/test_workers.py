@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from parley.core.errors import EngineFailed, EngineUnavailable
+from parley.engines.minded_worker import wait_before_start_s
 from parley.engines.workers import Job, WorkerPool
 
 SPELLER = "tests.engines.recognisers:Speller"
@@ -179,3 +180,49 @@ async def test_an_interrupt_leaves_a_worker_at_work(pool: WorkerPool) -> None:
         os.kill(pid, signal.SIGINT)
 
     assert await last_text(job) == "ON"
+
+
+async def test_a_hung_worker_is_replaced_and_its_utterances_fail() -> None:
+    pool = WorkerPool(SPELLER, {}, size=1, answer_limit_s=0.5)
+    stuck = await pool.open({})
+    before = pool.pids[0]
+
+    await stuck.send(b"sleep")
+    with pytest.raises(EngineFailed):
+        await anext(stuck.results())
+    job = await pool.open({})
+    await job.send(b"awake")
+
+    assert await last_text(job) == "AWAKE"
+    assert pool.pids[0] != before
+    await pool.close()
+
+
+async def test_a_worker_that_starts_again_holds_nobody_up(pool: WorkerPool) -> None:
+    doomed = await pool.open({})
+    os.kill(pool.pids[0], signal.SIGKILL)
+    with pytest.raises(EngineFailed):
+        await anext(doomed.results())
+
+    job = await pool.open({})
+
+    assert not pool.is_healthy
+    await job.send(b"go")
+    assert await last_text(job) == "GO"
+
+
+def test_workers_that_die_young_are_started_ever_more_rarely() -> None:
+    waits = [wait_before_start_s(deaths) for deaths in range(9)]
+
+    assert waits == [0, 0, 1, 2, 4, 8, 16, 30, 30]
+
+
+async def test_what_several_workers_note_is_logged_once(
+    pool: WorkerPool, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = [await pool.open({"note": text}) for text in ("no bleep", "no bleep", "no blop")]
+
+    assert [await last_text(job) for job in jobs] == ["", "", ""]
+
+    logged = caplog.text + capsys.readouterr().out
+    assert [logged.count(word) for word in ("no bleep", "no blop")] == [1, 1]

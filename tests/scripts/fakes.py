@@ -65,7 +65,7 @@ wheels = [
 
 
 SERVE = Needs(extras=frozenset({"espeak"}))
-TEST = Needs(groups=frozenset({"dev"}))
+TEST = Needs(groups=frozenset({"dev"}), extras=frozenset({"espeak", "more"}))
 
 
 class FakeIndex(ThreadingHTTPServer):

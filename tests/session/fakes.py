@@ -11,6 +11,7 @@ from parley.core.bus import Bus
 from parley.core.call import CallInfo
 from parley.core.errors import NotFound
 from parley.core.events import Event
+from parley.engines.llm.guarding import ChatLimits
 from parley.engines.spec import ChatOptions, SpeechOptions, TranscribeOptions
 from parley.session.control import SessionControl
 from parley.session.host import SessionHost
@@ -42,12 +43,16 @@ class FakeHouse:
     tts: FakeSynthesizer = field(default_factory=lambda: FakeSynthesizer(word_ms=20, piece_ms=20))
     tools: Sequence[Tool] = ()
     spare_voice: bytes = b""
+    limits: ChatLimits = field(default_factory=ChatLimits)
 
     def get(self, name: str) -> Agent:
         for agent in self.agents:
             if name in ("", agent.name):
                 return agent
         raise NotFound(f"There is no agent {name!r}.")
+
+    def require_ready(self, agent: Agent) -> None:
+        return None
 
     async def engines_for(self, agent: Agent, voice: str) -> CallEngines:
         return CallEngines(
@@ -57,6 +62,7 @@ class FakeHouse:
             TranscribeOptions(),
             ChatOptions(),
             SpeechOptions(voice=voice or agent.voice),
+            self.limits,
         )
 
     def tools_for(self, agent: Agent) -> Sequence[Tool]:
@@ -65,7 +71,7 @@ class FakeHouse:
     @asynccontextmanager
     async def host(self, *, max_calls: int = 10) -> AsyncIterator[SessionHost]:
         async with Bus() as bus:
-            house = House(bus, self, self, self, self.listening, self.spare_voice)
+            house = House(bus, self, self, self, self.listening, lambda: self.spare_voice)
             async with SessionHost(house, max_calls=max_calls) as host:
                 yield host
 

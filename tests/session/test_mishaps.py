@@ -6,6 +6,7 @@ import numpy as np
 
 from parley.testing.engines import FakeChatter, broken, last_user_text
 from parley.testing.speech import FakeSynthesizer
+from tests.caller_voice import CALLER_HZ, CallerVoice
 from tests.session.fakes import AGENT, FakeHouse, agent_with, start_call
 
 
@@ -76,3 +77,27 @@ async def test_another_call_is_not_touched(house: FakeHouse):
 
         assert answer.heard == "All well."
         assert "call_failed" not in other.names()
+
+
+async def test_a_turn_of_which_nothing_was_understood_tells_its_stages_too(house: FakeHouse):
+    async with house.host() as host:
+        call = start_call(host)
+        await call.until("turn_ended")
+
+        await call.transport.speak(await CallerVoice()("what are your opening hours"))
+        await call.transport.speak(bytes(2 * CALLER_HZ * 2))
+        apology = await call.until("turn_ended", count=2)
+
+        assert apology.heard == AGENT.sorry.stt
+        assert {"endpointing_ms", "silence_ms", "stt_ms", "reply_ms"} <= set(apology.stages)
+
+
+async def test_what_the_agent_says_of_itself_is_no_reply(house: FakeHouse):
+    async with house.host() as host:
+        call = start_call(host)
+        await call.until("turn_ended")
+
+        await call.control.say("By the way.")
+        remark = await call.until("turn_ended", count=2)
+
+        assert remark.stages == {}

@@ -87,7 +87,7 @@ def test_the_model_sees_every_message_in_order(listening: Listening, said: list[
                 await call.until("turn_ended", count=number)
 
             conversation = [(m["role"], m["content"]) for m in house.llm.asked[-1]]
-            expected = [("system", "You are a test.")]
+            expected = [("system", "You are a test.\n\nAnswer in English (en).")]
             for text in said[:-1]:
                 expected += [("user", text), ("assistant", f"heard {text}")]
             assert conversation == [*expected, ("user", said[-1])]

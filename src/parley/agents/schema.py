@@ -16,6 +16,8 @@ from pydantic import (
     model_validator,
 )
 
+from parley.engines.fallback.limits import USUAL_LIMITS, ChainLimits, StageLimits
+from parley.engines.llm.refusals import REFUSAL, Refusals
 from parley.engines.spec import Kind
 from parley.engines.wish import ANY, Wishes, read_wishes
 
@@ -49,6 +51,14 @@ def _known_time_zone(value: object) -> object:
 def _language_tag(value: object) -> object:
     if isinstance(value, str) and not _LANGUAGE.fullmatch(value):
         raise ValueError("takes a language tag such as en, en-GB or de, or auto")
+    return value
+
+
+def _pattern(value: object) -> object:
+    try:
+        re.compile(value if isinstance(value, str) else "")
+    except re.error as error:
+        raise ValueError(f"takes a regular expression; this one is broken: {error}") from error
     return value
 
 
@@ -115,6 +125,20 @@ class Sorry(Part):
     tts: str = "Sorry, I lost my voice for a moment. Please go on."
 
 
+class Safety(Part):
+    """What the agent must not say: a sentence of a reply in which one of the patterns ``refuse``
+    (regular expressions, case ignored) is found is replaced by ``sentence``, once per reply."""
+
+    refuse: tuple[Annotated[str, BeforeValidator(_pattern), Field(min_length=1)], ...] = ()
+    sentence: str = REFUSAL
+
+    def refusals(self) -> Refusals | None:
+        if not self.refuse:
+            return None
+        patterns = tuple(re.compile(pattern, re.IGNORECASE) for pattern in self.refuse)
+        return Refusals(patterns, self.sentence)
+
+
 class ToolUse(Part):
     """One tool that the agent may use, with options of its own."""
 
@@ -133,6 +157,44 @@ class Engines(Part):
         return {"stt": self.stt, "llm": self.llm, "tts": self.tts}
 
 
+class StageTimes(Part):
+    """How long an engine may take: until its first result, between two, and its whole chain."""
+
+    first_ms: int = Field(ge=50, le=120_000)
+    gap_ms: int = Field(ge=50, le=120_000)
+    patience_ms: int = Field(ge=50, le=120_000)
+
+    def seconds(self) -> StageLimits:
+        return StageLimits(self.first_ms / 1000, self.gap_ms / 1000, self.patience_ms / 1000)
+
+
+def _times(usual: StageLimits) -> StageTimes:
+    return StageTimes(
+        first_ms=round(usual.first_s * 1000),
+        gap_ms=round(usual.gap_s * 1000),
+        patience_ms=round(usual.patience_s * 1000),
+    )
+
+
+def _with_usual(value: object, info: ValidationInfo) -> object:
+    """What a file leaves out of a stage's times has its usual value."""
+    if not isinstance(value, dict):
+        return value
+    usual = _times(getattr(USUAL_LIMITS, str(info.field_name)))
+    return {**usual.model_dump(), **cast(dict[str, Any], value)}
+
+
+class Limits(Part):
+    """When an engine counts as failed and the next one in its chain is asked."""
+
+    stt: Annotated[StageTimes, BeforeValidator(_with_usual)] = _times(USUAL_LIMITS.stt)
+    llm: Annotated[StageTimes, BeforeValidator(_with_usual)] = _times(USUAL_LIMITS.llm)
+    tts: Annotated[StageTimes, BeforeValidator(_with_usual)] = _times(USUAL_LIMITS.tts)
+
+    def seconds(self) -> ChainLimits:
+        return ChainLimits(self.stt.seconds(), self.llm.seconds(), self.tts.seconds())
+
+
 class Agent(Part):
     """Who answers. A call keeps the one that it started with.
 
@@ -149,11 +211,13 @@ class Agent(Part):
     instructions: str = HELPFUL
     language: Annotated[str, BeforeValidator(_language_tag)] = "en"
     engines: Engines = Engines()
+    limits: Limits = Limits()
     voice: str = ""
     speech_speed: float = Field(default=1.0, ge=0.25, le=4)
     turn_taking: TurnTaking = TurnTaking()
     tools: tuple[Annotated[ToolUse, BeforeValidator(_tool_form)], ...] = ()
     sorry: Sorry = Sorry()
+    safety: Safety = Safety()
     goodbye: str = "Thank you for calling. Goodbye."
     time_zone: Annotated[str, BeforeValidator(_known_time_zone)] = ""
 

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, Protocol
 
 from fastapi import APIRouter, Response
 
 from parley.core.errors import NotFound
+from parley.engines.spec import Kind, Status
 
 # Requirement 001 names these two whether or not they are used.
 ALWAYS_NAMED = ("speaches", "ollama")
+NOT_CONFIGURED = "not_configured"
 
 CheckResult = bool | Literal["not_configured"]
 
 
 class Checked(Protocol):
-    """The engines in use, by name."""
+    """The engines in use."""
 
-    async def check_engines(self) -> dict[str, bool]:
-        """Whether each engine in use answers; bounded in time, never raises."""
+    async def check_engines(self) -> Mapping[tuple[Kind, str], Status]:
+        """What each engine in use says of itself; bounded in time, never raises."""
+        ...
+
+    @property
+    def fetching(self) -> Mapping[str, str]:
+        """The models on their way, ``ENGINE:MODEL``, and how far each has come."""
         ...
 
 
@@ -28,7 +36,8 @@ class Admitting(Protocol):
 
 
 def health_router(engines: Checked, host: Admitting) -> APIRouter:
-    """``/health``, ``/health/live``, ``/health/ready`` and ``/health/{engine}``."""
+    """``/health``, ``/health/live``, ``/health/ready``, ``/health/{engine}`` and
+    ``/health/engines/{kind}/{name}``."""
     return _Health(engines, host).router()
 
 
@@ -42,22 +51,46 @@ class _Health:
         router.add_api_route("/health", self.health, methods=["GET"])
         router.add_api_route("/health/live", self.live, methods=["GET"])
         router.add_api_route("/health/ready", self.ready, methods=["GET"])
-        router.add_api_route("/health/{engine}", self.engine, methods=["GET"])
+        router.add_api_route("/health/engines/{kind}/{name}", self.engine, methods=["GET"])
+        router.add_api_route("/health/{name}", self.named, methods=["GET"])
         return router
 
     async def health(self) -> dict[str, object]:
         """Always 200: a probe that restarts the server would not mend a missing engine."""
-        checks = await self._checks()
-        failed = [name for name, result in checks.items() if result is False]
-        return {"status": "degraded" if failed else "healthy", "checks": checks}
+        checks: dict[str, CheckResult] = dict.fromkeys(ALWAYS_NAMED, NOT_CONFIGURED)
+        for (_, name), status in (await self._engines.check_engines()).items():
+            checks[name] = checks.get(name) is not False and status.ok
+        is_degraded = any(result is False for result in checks.values())
+        said: dict[str, object] = {
+            "status": "degraded" if is_degraded else "healthy",
+            "checks": checks,
+        }
+        if fetching := self._engines.fetching:
+            said["fetching"] = dict(fetching)
+        return said
 
-    async def engine(self, engine: str) -> dict[str, object]:
-        checks = await self._checks()
-        if engine not in checks:
-            raise NotFound(f"No engine {engine!r} here.", hint=f"In use: {', '.join(checks)}.")
-        result = checks[engine]
-        status = {True: "healthy", False: "degraded"}.get(bool(result), "degraded")
-        return {"status": result if isinstance(result, str) else status}
+    async def named(self, name: str) -> dict[str, object]:
+        """An engine by its name alone: healthy when it is in all that it does."""
+        statuses = await self._engines.check_engines()
+        found = {kind: status for (kind, engine), status in statuses.items() if engine == name}
+        if not found and name in ALWAYS_NAMED:
+            return {"status": NOT_CONFIGURED}
+        if not found:
+            in_use = ", ".join(sorted({engine for _, engine in statuses}))
+            raise NotFound(f"No engine {name!r} is in use.", hint=f"In use: {in_use}.")
+        is_ok = all(status.ok for status in found.values())
+        return {
+            "status": _word(is_ok),
+            "engines": {kind: _described(status) for kind, status in found.items()},
+        }
+
+    async def engine(self, kind: str, name: str) -> dict[str, object]:
+        for (its_kind, its_name), status in (await self._engines.check_engines()).items():
+            if (its_kind, its_name) == (kind, name):
+                return _described(status)
+        raise NotFound(
+            f"No {kind} engine {name!r} is in use.", hint="GET /health lists those that are."
+        )
 
     async def live(self) -> dict[str, str]:
         return {"status": "live"}
@@ -68,7 +101,18 @@ class _Health:
             return {"status": "draining"}
         return {"status": "ready"}
 
-    async def _checks(self) -> dict[str, CheckResult]:
-        checks: dict[str, CheckResult] = dict.fromkeys(ALWAYS_NAMED, "not_configured")
-        checks |= await self._engines.check_engines()
-        return checks
+
+def _word(is_ok: bool) -> str:
+    return "healthy" if is_ok else "degraded"
+
+
+def _described(status: Status) -> dict[str, object]:
+    said: dict[str, object] = {"status": _word(status.ok)}
+    for name, value in (
+        ("detail", status.detail),
+        ("hint", status.hint),
+        ("missing_model", status.missing_model),
+    ):
+        if value:
+            said[name] = value
+    return said

@@ -115,13 +115,29 @@ class ToolEnded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InjectionSuspected(Event):
+    """Somebody may be trying to give the model orders. It is told of, and nothing is blocked.
+
+    ``where`` is user, or tool: and its name; ``rule`` is what was found.
+    """
+
+    where: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineReplaced(Event):
-    """An engine failed in mid-call and another took over."""
+    """An engine failed in mid-call and another took over. ``after_ms`` is how long it was given.
+
+    ``kind`` is stt, llm or tts. With ``after_ms`` 0 the call did not wait: the engine had failed
+    elsewhere and was passed over.
+    """
 
     kind: str
     failed: str
     replacement: str
     reason: str
+    after_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from typing import Any, Literal
@@ -30,6 +31,11 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 def bind_call(call_id: str) -> None:
     """Put the call's id on every line that this task, and the tasks it starts, will log."""
     structlog.contextvars.bind_contextvars(call_id=call_id)
+
+
+def bind_request(request_id: str) -> None:
+    """The same for the number of an HTTP request."""
+    structlog.contextvars.bind_contextvars(request_id=request_id)
 
 
 def setup_logging(level: str = "INFO", log_format: LogFormat = "console") -> None:
@@ -67,6 +73,15 @@ def setup_logging(level: str = "INFO", log_format: LogFormat = "console") -> Non
         if _number(level) < _number(quietest):
             logging.getLogger(name).setLevel(quietest)
     _fold_in_loguru(level)
+
+
+def quiet_until_set_up() -> None:
+    """Keep Pipecat, which prints a banner when it is imported, silent until ``setup_logging``."""
+    from loguru import logger as loguru_logger
+
+    # 0 is the one that loguru begins with; where it is gone, somebody has already seen to it.
+    with contextlib.suppress(ValueError):
+        loguru_logger.remove(0)
 
 
 def _number(level: str) -> int:

@@ -4,64 +4,56 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar, overload
+from dataclasses import replace
+from typing import Any, Literal, TypeVar, overload
 
-from parley.core.errors import EngineFailed, EngineUnavailable, NotFound, ParleyError
+from parley.core.errors import EngineUnavailable, NotFound
 from parley.core.log import get_logger
 from parley.core.registry import did_you_mean
+from parley.engines.choice import (
+    AUTO_ORDER,
+    LAST,
+    Choice,
+    Choosing,
+    Standby,
+    and_then,
+    none_works,
+    why_chosen,
+)
+from parley.engines.fallback.chain import Chain, Link
+from parley.engines.fallback.hearing import FallbackTranscriber
+from parley.engines.fallback.limits import USUAL_LIMITS, ChainLimits
+from parley.engines.fallback.speaking import FallbackSpeech, fallback_speech
+from parley.engines.fallback.thinking import FallbackChat
+from parley.engines.fetching import ModelFetcher
 from parley.engines.found import FoundEngines, Spec, find_engines
 from parley.engines.notes import settings_notes
+from parley.engines.offline import kept_offline, offline_status
+from parley.engines.opened import Opened, refusal
 from parley.engines.options import options_for
+from parley.engines.resources import MachineShares, share_of
 from parley.engines.spec import (
     Chatter,
     EngineOptions,
-    EngineSpec,
     Kind,
+    ModelKeeper,
     Status,
     Synthesizer,
     Transcriber,
 )
+from parley.engines.speech_cache.cache import SpeechCache, speech_cache
 from parley.engines.table import EngineRow, engine_row, format_table
 from parley.engines.wish import ANY, AUTO, EngineWish, Wishes
 from parley.settings import Settings, engine_values
 
 log = get_logger(__name__)
 
-AUTO_ORDER: Mapping[Kind, tuple[str, ...]] = {
-    "stt": ("vosk", "speaches", "deepgram", "openai", "whisper", "moonshine"),
-    "llm": ("llama_cpp", "ollama", "openai", "llama"),
-    "tts": ("piper", "orpheus", "speaches", "deepgram", "openai", "kokoro"),
-}
-"""What ``auto`` prefers. Engines of other packages follow, and the built-in one is last."""
-
-LAST: Mapping[Kind, str] = {"stt": "builtin", "llm": "scripted", "tts": "builtin"}
-"""The engines that work offline on any machine."""
-
-CHECK_LIMIT_S = 5.0
-
 EngineT = TypeVar("EngineT")
 
-
-@dataclass(frozen=True)
-class Choice(Generic[EngineT]):
-    """An engine that was chosen, with the options to open it with, and why it was."""
-
-    spec: EngineSpec[EngineT]
-    options: EngineOptions
-    why: str
-
-
-@dataclass(eq=False)
-class _Opened:
-    """One open engine. ``choice`` is None while nobody has settled on it."""
-
-    spec: Spec
-    options: EngineOptions
-    engine: Any
-    choice: Choice[Any] | None = None
-    is_warm: bool = False
-    warming: asyncio.Lock = field(default_factory=asyncio.Lock)
+NATURAL_SPEECH = (
+    "For natural speech and a language model on this machine: install Parley's extra `local`, "
+    "then `parley models pull recommended` (docs/guides/local-engines.md)."
+)
 
 
 class EngineCatalog:
@@ -72,20 +64,41 @@ class EngineCatalog:
     """
 
     def __init__(
-        self, found: FoundEngines, values: Mapping[str, Any], notes: Sequence[str] = ()
+        self,
+        found: FoundEngines,
+        values: Mapping[str, Any],
+        notes: Sequence[str] = (),
+        *,
+        speech: SpeechCache | None = None,
+        fetcher: ModelFetcher | None = None,
+        is_offline: bool = False,
     ) -> None:
         self.found = found
-        self._values = values
+        self.speech = speech
+        self.fetcher = fetcher
+        self._is_offline = is_offline
+        self.values = values
         self._notes = [*(str(entry) for entry in found.broken), *notes]
-        self._opened: list[_Opened] = []
+        self._opened: list[Opened] = []
         self._choosing = asyncio.Lock()
+        self._shares = MachineShares()
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> EngineCatalog:
-        """Every installed engine, handed what the settings say."""
+    def from_settings(cls, settings: Settings, *, fetches: bool = False) -> EngineCatalog:
+        """Every installed engine, handed what the settings say.
+
+        With ``fetches`` models that are missing are fetched, unless the settings say offline.
+        """
         found = find_engines()
         values = engine_values(settings, found.environment_names)
-        return cls(found, values, settings_notes(settings, found))
+        return cls(
+            found,
+            values,
+            settings_notes(settings, found),
+            speech=speech_cache(settings),
+            fetcher=ModelFetcher() if fetches and not settings.offline else None,
+            is_offline=settings.offline,
+        )
 
     @overload
     async def choose(self, kind: Literal["stt"], wishes: Wishes = ANY) -> Choice[Transcriber]: ...
@@ -105,34 +118,84 @@ class EngineCatalog:
         for wish in wishes:
             if wish.name != AUTO:
                 self._spec(kind, wish)
-        refused: list[tuple[Spec, Status]] = []
+        found = Choosing()
         async with self._choosing:
             for wish in wishes:
-                choice = await self._grant(kind, wish, refused)
-                if choice:
-                    return choice
-        raise _none_works(kind, refused)
+                await self._grant(kind, wish, found)
+            if found.choice is None:
+                await self._close_unused()
+                raise none_works(kind, found.refused)
+            choice = replace(
+                found.choice,
+                chain=tuple(found.places),
+                why=found.choice.why + and_then(found.choice, found.places),
+            )
+            for place in choice.chain:
+                self._open(place.spec, place.options).is_in_use = True
+            self.open(choice)
+        return choice
 
     def open(self, choice: Choice[EngineT]) -> EngineT:
         """The engine itself, the same object for every caller."""
         opened = self._open(choice.spec, choice.options)
-        opened.choice = opened.choice or choice
+        opened.is_in_use = True
+        opened.why = opened.why or choice.why
         return opened.engine
 
+    @overload
+    def chain(
+        self, choice: Choice[Transcriber], limits: ChainLimits = USUAL_LIMITS
+    ) -> FallbackTranscriber: ...
+    @overload
+    def chain(
+        self, choice: Choice[Chatter], limits: ChainLimits = USUAL_LIMITS
+    ) -> FallbackChat: ...
+    @overload
+    def chain(
+        self, choice: Choice[Synthesizer], limits: ChainLimits = USUAL_LIMITS
+    ) -> FallbackSpeech: ...
+
+    def chain(self, choice: Choice[Any], limits: ChainLimits = USUAL_LIMITS) -> Any:
+        """The chosen engine with those behind it: one that fails is replaced by the next.
+
+        It is used like the engine itself. Engines are shared, and what is known of their health
+        too.
+        """
+        kind = choice.spec.kind
+        places = choice.chain or (Standby(choice.spec, choice.options),)
+        links = [
+            Link(self._open(place.spec, place.options).member, place.is_stand_in)
+            for place in places
+        ]
+        chain = Chain[Any](kind, links, getattr(limits, kind))
+        return _FALLBACKS[kind](chain)
+
     async def warm_up(self) -> None:
-        """Warm every engine that was chosen and is still cold."""
-        results = await asyncio.gather(
-            *(self._warm(opened) for opened in self._opened if opened.choice),
-            return_exceptions=True,
-        )
-        for result in results:
-            if isinstance(result, BaseException):
+        """Warm every engine in use that is cold. Raises for one that was chosen to serve; one
+        that only stands by counts as sick until it comes back."""
+        cold = [
+            each for each in self._opened if each.is_in_use and (each.why or each.member.is_well)
+        ]
+        await self._shares.among([each.engine for each in cold])
+        results = await asyncio.gather(*(each.warm() for each in cold), return_exceptions=True)
+        for opened, result in zip(cold, results, strict=True):
+            if result is None:
+                continue
+            if opened.why or not isinstance(result, Exception):
                 raise result
+            opened.member.failed(refusal(result).detail)
+            log.warning("standby_not_ready", engine=opened.spec.name, error=str(result))
+
+    async def warm(self, choice: Choice[Any]) -> None:
+        """Warm the chosen engine and no other, for somebody who names one in passing."""
+        opened = self._open(choice.spec, choice.options)
+        await self._shares.among([opened.engine])
+        await opened.warm_in_passing()
 
     async def check(self) -> dict[tuple[Kind, str], Status]:
         """Ask every engine in use whether it can work now."""
-        in_use = [opened for opened in self._opened if opened.choice]
-        states = await asyncio.gather(*(_status(opened.engine) for opened in in_use))
+        in_use = [opened for opened in self._opened if opened.is_in_use]
+        states = await asyncio.gather(*(opened.status() for opened in in_use))
         return {
             (opened.spec.kind, opened.spec.name): status
             for opened, status in zip(in_use, states, strict=True)
@@ -140,19 +203,37 @@ class EngineCatalog:
 
     async def close(self) -> None:
         """Close all engines, the last opened first; one that fails doesn't keep the rest open."""
+        if self.fetcher is not None:
+            await self.fetcher.close()
         while self._opened:
-            await _close(self._opened.pop())
+            await self._opened.pop().close()
+        if self.speech is not None:
+            await self.speech.close()
+
+    @property
+    def fetching(self) -> Mapping[str, str]:
+        """The models on their way, ``ENGINE:MODEL``, and how far each has come."""
+        return self.fetcher.under_way if self.fetcher else {}
 
     def rows(self) -> list[EngineRow]:
-        """One row per engine in use: first those that hear, then those that think and speak."""
+        """One row per engine that serves: those that hear, those that think, those that speak."""
         order: list[Kind] = ["stt", "llm", "tts"]
-        in_use = [(o, o.choice) for o in self._opened if o.choice]
-        in_use.sort(key=lambda pair: order.index(pair[0].spec.kind))
-        return [engine_row(o.spec, o.options, choice.why) for o, choice in in_use]
+        serving = [opened for opened in self._opened if opened.why]
+        serving.sort(key=lambda opened: order.index(opened.spec.kind))
+        return [
+            engine_row(each.spec, each.options, each.why, share_of(each.engine)) for each in serving
+        ]
 
     def table(self) -> str:
         """The engines in use, and a line for each setting or package that needs one."""
         return "\n".join([format_table(self.rows()), *self._notes])
+
+    def advice(self) -> str:
+        """What to do for natural speech, where only the engines of last resort serve."""
+        serving = {(each.spec.kind, each.spec.name) for each in self._opened if each.why}
+        if not all((kind, name) in serving for kind, name in LAST.items()):
+            return ""
+        return NATURAL_SPEECH
 
     def _spec(self, kind: Kind, wish: EngineWish) -> Spec:
         specs = self.found.of(kind)
@@ -167,22 +248,30 @@ class EngineCatalog:
             hint = f"It is not part of this version. Known: {', '.join([AUTO, *sorted(specs)])}."
         raise NotFound(f"There is no {kind} engine {wish.name!r}{by}.", hint=hint)
 
-    async def _grant(
-        self, kind: Kind, wish: EngineWish, refused: list[tuple[Spec, Status]]
-    ) -> Choice[Any] | None:
+    async def _grant(self, kind: Kind, wish: EngineWish, found: Choosing) -> None:
+        """Add to the chain what this wish brings; the first that works is the choice."""
         specs = [self._spec(kind, wish)] if wish.name != AUTO else self._in_auto_order(kind)
         for spec in specs:
-            options = options_for(spec, wish, self._values)
-            if wish.name == AUTO and not spec.available(options) and spec is not specs[-1]:
+            options = self._options(spec, wish)
+            is_last = spec is specs[-1]
+            if wish.name == AUTO and not (is_last or spec.available(options)):
+                continue
+            stands_in = wish.name == AUTO and not spec.is_language_model
+            # A script must not answer for somebody else's agent while a model can.
+            if stands_in and found.choice is not None:
+                continue
+            place = Standby[Any](spec, options, stands_in)
+            if found.has(place):
                 continue
             status = await self._try(spec, options)
-            if not status.ok:
-                refused.append((spec, status))
+            if status.ok:
+                found.places.append(place)
+                why = why_chosen(wish, spec, found.refused)
+                found.choice = found.choice or Choice(spec, options, why)
                 continue
-            choice = Choice(spec, options, _why(wish, spec, refused))
-            self.open(choice)
-            return choice
-        return None
+            found.refused.append((spec, status))
+            if any((spec, options) == (each.spec, each.options) for each in self._opened):
+                found.places.append(place)
 
     def _in_auto_order(self, kind: Kind) -> list[Spec]:
         specs = self.found.of(kind)
@@ -190,82 +279,50 @@ class EngineCatalog:
         names = [*AUTO_ORDER[kind], *sorted(set(specs) - set(known)), LAST[kind]]
         return [specs[name] for name in names if name in specs]
 
+    def _options(self, spec: Spec, wish: EngineWish) -> EngineOptions:
+        options = options_for(spec, wish, self.values)
+        return kept_offline(options) if self._is_offline else options
+
     async def _try(self, spec: Spec, options: EngineOptions) -> Status:
-        """Open the engine and ask it; one that can't work and is nobody's is closed again."""
+        """Open the engine and ask it; one that can't work now may come back.
+
+        A model that is all it misses is fetched: only engines that somebody named or set up are
+        asked, and ``auto`` passes over those of this process without a model.
+        """
+        if self._is_offline and (status := offline_status(spec, options)):
+            return status
         try:
             opened = self._open(spec, options)
         except Exception as error:
-            return _refusal(error)
-        status = await _status(opened.engine)
-        if not status.ok and opened.choice is None and opened in self._opened:
-            self._opened.remove(opened)
-            await _close(opened)
+            return refusal(error)
+        status = await opened.status()
+        member = opened.member
+        if not status.ok and not member.has_worked:
+            member.failed(status.detail)
+        elif status.ok and not member.has_worked:
+            member.worked(was_well=False)
+        if self.fetcher and status.missing_model and isinstance(opened.engine, ModelKeeper):
+            self.fetcher.fetch(spec.name, status.missing_model, opened.engine)
+            opened.is_in_use = True
         return status
 
-    def _open(self, spec: Spec, options: EngineOptions) -> _Opened:
+    def _open(self, spec: Spec, options: EngineOptions) -> Opened:
         for opened in self._opened:
             if opened.spec is spec and opened.options == options:
                 return opened
-        opened = _Opened(spec, options, spec.open(options))
+        opened = Opened(spec, options, self.speech)
         self._opened.append(opened)
         return opened
 
-    async def _warm(self, opened: _Opened) -> None:
-        async with opened.warming:
-            if opened.is_warm:
-                return
-            try:
-                await opened.engine.warm_up()
-            except ParleyError:
-                raise
-            except Exception as error:
-                raise EngineFailed(
-                    f"The {opened.spec.kind} engine {opened.spec.name} can't start: {error}"
-                ) from error
-            opened.is_warm = True
+    async def _close_unused(self) -> None:
+        """Close what was only asked whether it can work."""
+        for opened in [each for each in self._opened if not each.is_in_use]:
+            self._opened.remove(opened)
+            await opened.close()
 
 
-async def _status(engine: Any) -> Status:
-    """What the engine says of itself; silence and surprises count as no."""
-    try:
-        async with asyncio.timeout(CHECK_LIMIT_S):
-            return await engine.check()
-    except TimeoutError:
-        return Status(False, f"no answer within {CHECK_LIMIT_S:g} s")
-    except Exception as error:
-        return _refusal(error)
-
-
-def _refusal(error: Exception) -> Status:
-    """Any package may bring an engine, and one that breaks must not take the house along."""
-    if isinstance(error, ParleyError):
-        return Status(False, error.message, error.hint)
-    return Status(False, f"{type(error).__name__}: {error}")
-
-
-async def _close(opened: _Opened) -> None:
-    try:
-        await opened.engine.close()
-    except Exception as error:
-        log.error("engine_close_failed", engine=opened.spec.name, error=str(error))
-
-
-def _why(wish: EngineWish, spec: Spec, refused: Sequence[tuple[Spec, Status]]) -> str:
-    if wish.name != AUTO:
-        why = f"asked for by {wish.by or 'name'}"
-    elif spec.name == LAST[spec.kind]:
-        why = "auto: no other is set up"
-    else:
-        why = "auto: set up, and answers"
-    if refused:
-        over = ", ".join(f"{other.name} ({status.detail})" for other, status in refused)
-        why = f"{why.replace('no other is set up', 'the last resort')}; passed over: {over}"
-    return why
-
-
-def _none_works(kind: Kind, refused: Sequence[tuple[Spec, Status]]) -> EngineUnavailable:
-    if not refused:
-        return EngineUnavailable(f"No {kind} engine is installed.", hint="Install Parley again.")
-    reasons = "; ".join(f"{spec.name}: {status.detail}" for spec, status in refused)
-    hints = dict.fromkeys(status.hint for _, status in refused if status.hint)
-    return EngineUnavailable(f"No {kind} engine can work ({reasons}).", hint=" ".join(hints))
+_FALLBACKS: Mapping[Kind, Any] = {
+    "stt": FallbackTranscriber,
+    "llm": FallbackChat,
+    "tts": fallback_speech,
+}

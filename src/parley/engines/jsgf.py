@@ -9,7 +9,7 @@ searched about eight times as fast.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 Transition = tuple[int, int, float, str] | tuple[int, int, float]
@@ -70,6 +70,22 @@ def fold_jsgf(text: str) -> FoldedGrammar:
     return _folded(network, first, last)
 
 
+def with_phrases(text: str, phrases: Sequence[str]) -> str:
+    """The grammar, with phrases that may be said alone or before any of its sentences.
+
+    "" (anything may be said) stays as it is, and so does a grammar that has got no phrase.
+    """
+    ways = [" ".join(_PLAIN_WORD.findall(phrase.lower())) for phrase in phrases]
+    spoken = " | ".join(dict.fromkeys(way for way in ways if way))
+    public = _PUBLIC.search(text)
+    if not spoken or public is None:
+        return text
+    rules = f"{text[: public.start()]}<{public[1]}>{text[public.end() :]}"
+    return f"{rules}public <woken> = <{public[1]}> | ({spoken}) [<{public[1]}>];\n"
+
+
+_PLAIN_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_PUBLIC = re.compile(r"\bpublic\s+<([^<>]+)>")
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _HEADER = re.compile(r"\s*#JSGF[^;]*;|\s*grammar\s+[^;]*;")
 _RULE = re.compile(r"\s*(public\s+)?<([^<>]+)>\s*=([^;]*);")

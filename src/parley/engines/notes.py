@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from parley.engines.found import FoundEngines
@@ -12,18 +13,19 @@ from parley.settings import SettingFact, Settings, setting_facts
 def settings_notes(settings: Settings, found: FoundEngines) -> list[str]:
     """One line per setting that was set and either is shared by engines or has no effect."""
     explicit = settings.explicit()
-    lines = [
-        _note(fact, explicit[fact.name], found) for fact in setting_facts() if fact.name in explicit
-    ]
+    lines = [_note(fact, explicit, found) for fact in setting_facts() if fact.name in explicit]
     return [line for line in lines if line]
 
 
-def _note(fact: SettingFact, value: Any, found: FoundEngines) -> str:
+def _note(fact: SettingFact, explicit: Mapping[str, Any], found: FoundEngines) -> str:
+    value = explicit[fact.name]
     if fact.planned:
         return f"{fact.name} has no effect: {fact.planned} are not part of this version."
     if not fact.engines:
         return ""
-    takers = [f"{s.kind} engine {s.name}" for s in found.all() if takes(s, fact.name, value)]
+    takers = [
+        f"{s.kind} engine {s.name}" for s in found.all() if takes(s, fact.name, value, explicit)
+    ]
     if fact.name in SHARED_MODELS | SHARED_VOICES:
         if takers:
             return f"{fact.name}={value} goes to {' and '.join(takers)}."

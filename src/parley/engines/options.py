@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,10 +20,15 @@ SHARED_MODELS = frozenset({"STT_MODEL", "LLM_MODEL", "TTS_MODEL"})
 SHARED_VOICES = frozenset({"TTS_VOICE"})
 
 
-def takes(spec: Spec, name: str, value: Any) -> bool:
-    """Whether the environment name's value is meant for this engine."""
+def takes(spec: Spec, name: str, value: Any, names_set: Container[str] = ()) -> bool:
+    """Whether the environment name's value is meant for this engine.
+
+    ``names_set`` are the environment names that have a value.
+    """
     if name not in spec.environment.values():
         return False
+    if spec.owns_any_with and spec.owns_any_with in names_set:
+        return True
     if name in SHARED_MODELS:
         return spec.owns_model(str(value))
     if name in SHARED_VOICES:
@@ -39,7 +44,7 @@ def options_for(spec: Spec, wish: EngineWish, values: Mapping[str, Any]) -> Engi
     from_settings = {
         option: values[name]
         for option, name in spec.environment.items()
-        if name in values and takes(spec, name, values[name])
+        if name in values and takes(spec, name, values[name], values)
     }
     try:
         return spec.options.model_validate({**from_settings, **wish.options})

@@ -19,6 +19,9 @@ from pydantic import BaseModel, ConfigDict
 from parley.core.audio import Audio
 
 Kind = Literal["stt", "llm", "tts"]
+Ability = Literal["words", "translate"]
+"""What not every recogniser can: tell when each word was said, and translate into English."""
+
 Message = dict[str, Any]
 """One chat message in OpenAI's form: role, content, tool_calls, tool_call_id."""
 
@@ -144,8 +147,10 @@ class ToolSchema:
 class ChatOptions:
     """``conversation`` is one call's name: an engine may keep that prompt warm between turns.
 
-    ``tool_choice`` is OpenAI's: auto, none, required, or a tool's name. What is None or "" is
-    left to the engine's own options.
+    ``tool_choice`` is OpenAI's: auto, none, required, or a tool's name. ``time_zone`` is where
+    the caller's "today" is; only an engine that reckons with days itself needs it. What is None
+    or "" is left to the engine's own options. ``response_format`` is OpenAI's (``json_object``,
+    ``json_schema``); only engines whose spec says ``keeps_format`` look at it.
     """
 
     model: str = ""
@@ -153,8 +158,11 @@ class ChatOptions:
     temperature: float | None = None
     top_p: float | None = None
     stop: tuple[str, ...] = ()
+    seed: int | None = None
+    response_format: Mapping[str, Any] | None = None
     tool_choice: str = ""
     conversation: str = ""
+    time_zone: str = ""
     tenant: str = ""
 
 
@@ -241,6 +249,22 @@ class Synthesizer(Protocol):
     async def close(self) -> None: ...
 
 
+@runtime_checkable
+class TagPerformer(Protocol):
+    """What a synthesizer can also be: one that acts out tags in a text, such as ``<laugh>``.
+
+    ``tags`` are their names. Text cleaning keeps these, and ``<break>``, and takes others out.
+    """
+
+    @property
+    def tags(self) -> frozenset[str]: ...
+
+
+def performed_tags(engine: object) -> frozenset[str]:
+    """The tags that a synthesizer wants to see; none for most."""
+    return engine.tags | {"break"} if isinstance(engine, TagPerformer) else frozenset()
+
+
 # ── naming ───────────────────────────────────────────────────────────────────────────────────
 
 EngineT_co = TypeVar("EngineT_co", covariant=True)
@@ -255,7 +279,9 @@ class EngineSpec(Generic[EngineT_co]):
     those). ``available()`` says whether ``auto`` may take it: explicitly configured, or its model
     on disk. ``STT_MODEL`` and friends mean different things in different documents:
     ``owns_model(value)`` says whether a shared model name is this engine's,
-    ``owns_voice(value)`` the same of ``TTS_VOICE``.
+    ``owns_voice(value)`` the same of ``TTS_VOICE``. ``owns_any_with`` names an environment name
+    that, while it is set, makes every shared name this engine's: its server has names of its own.
+    ``abilities`` are those of its recogniser.
     """
 
     kind: Kind
@@ -267,5 +293,9 @@ class EngineSpec(Generic[EngineT_co]):
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     owns_model: Callable[[str], bool] = lambda value: False
     owns_voice: Callable[[str], bool] = lambda value: False
+    owns_any_with: str = ""
     is_offline: bool = False
     is_language_model: bool = True
+    abilities: frozenset[Ability] = frozenset()
+    keeps_format: bool = False
+    recommended: str = ""

@@ -14,7 +14,7 @@ NOT_A_MODEL = "scripted dialogue, not a language model"
 HERE = "this machine"
 
 _HEADINGS = ("kind", "engine", "model", "where", "why")
-_ADDRESS_OPTIONS = ("base_url", "ws_url", "url")
+_ADDRESS_OPTIONS = ("base_url", "ws_url", "uri", "url")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,10 @@ class EngineRow:
     why: str
 
 
-def engine_row(spec: Spec, options: EngineOptions, why: str) -> EngineRow:
-    return EngineRow(spec.kind, spec.name, _model(spec, options), _where(spec, options), why)
+def engine_row(spec: Spec, options: EngineOptions, why: str, share: str = "") -> EngineRow:
+    """``share`` is what an engine that computes here got of the machine."""
+    where = _where(spec, options) + (f": {share}" if share else "")
+    return EngineRow(spec.kind, spec.name, _model(spec, options), where, why)
 
 
 def format_table(rows: Sequence[EngineRow]) -> str:
@@ -45,16 +47,22 @@ def format_table(rows: Sequence[EngineRow]) -> str:
 def _model(spec: Spec, options: EngineOptions) -> str:
     if spec.kind == "llm" and not spec.is_language_model:
         return NOT_A_MODEL
-    return str(_first(options, ("model",)) or _first(options, ("voice",)) or spec.summary)
+    return str(
+        _first(options, ("model_in_use", "model")) or _first(options, ("voice",)) or spec.summary
+    )
 
 
 def _where(spec: Spec, options: EngineOptions) -> str:
-    address = _first(options, _ADDRESS_OPTIONS)
-    if address:
-        parts = urlsplit(str(address))
-        # A user and password in the address are nobody's business.
-        return parts.netloc.rpartition("@")[2] or str(address)
+    addresses: str | Sequence[str] | None = _first(options, _ADDRESS_OPTIONS)
+    if addresses:
+        urls = [addresses] if isinstance(addresses, str) else addresses
+        return ", ".join(_host_of(url) for url in urls)
     return HERE if spec.is_offline else "its provider"
+
+
+def _host_of(url: str) -> str:
+    """Host and port: a user and password in the address are nobody's business."""
+    return urlsplit(url).netloc.rpartition("@")[2] or url
 
 
 def _first(options: EngineOptions, names: Sequence[str]) -> Any:

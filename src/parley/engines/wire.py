@@ -14,9 +14,9 @@ from typing import Any
 HEADER = struct.Struct("<cII")
 
 # To the worker
-OPEN, AUDIO, FINISH, CANCEL = b"O", b"A", b"F", b"C"
+OPEN, AUDIO, FINISH, CANCEL, PING = b"O", b"A", b"F", b"C", b"?"
 # From the worker
-READY, PARTIAL, FINAL, FAILED = b"R", b"P", b"Z", b"E"
+READY, PARTIAL, FINAL, FAILED, PONG, NOTE = b"R", b"P", b"Z", b"E", b"!", b"N"
 
 
 def pack(kind: bytes, job: int, body: bytes = b"") -> bytes:

@@ -20,8 +20,11 @@ from parley.engines.wire import (
     FINAL,
     FINISH,
     HEADER,
+    NOTE,
     OPEN,
     PARTIAL,
+    PING,
+    PONG,
     READY,
     pack_json,
 )
@@ -55,6 +58,10 @@ class Recogniser(Protocol):
 
     def open(self, options: dict[str, Any]) -> Hearing: ...
 
+    def take_notes(self) -> list[str]:
+        """What the operator should know since it was last asked; the server logs each once."""
+        ...
+
 
 class Worker:
     """Reads messages, runs them one after the other, writes what comes of them.
@@ -77,7 +84,9 @@ class Worker:
             self._take(kind, job, self._source.read(length))
 
     def _take(self, kind: bytes, job: int, body: bytes) -> None:
-        if job in self._waiting:
+        if kind == PING:
+            self._say(PONG, job, {})
+        elif job in self._waiting:
             self._wait(self._waiting[job], kind, body)
             if kind == CANCEL:
                 del self._waiting[job]
@@ -104,6 +113,8 @@ class Worker:
         try:
             if kind == OPEN:
                 self._hearings[job] = self._recogniser.open(json.loads(body))
+                for note in self._recogniser.take_notes():
+                    self._say(NOTE, job, note)
             elif job in self._hearings:
                 self._go_on(kind, job, body)
         except Exception as error:

@@ -19,6 +19,7 @@ from pipecat.processors.frame_processor import FrameDirection
 from parley.core.call import EndReason
 from parley.core.log import get_logger
 from parley.engines.spec import SpeechOptions
+from parley.session.language import with_language
 from parley.session.pipeline import CallPipeline
 from parley.session.worker import CallWorker
 
@@ -108,7 +109,8 @@ class CallControl:
 
     async def set_instructions(self, text: str) -> None:
         messages = [m for m in self.line.context.get_messages() if _role(m) != "system"]
-        system = cast(LLMContextMessage, {"role": "system", "content": text})
+        content = with_language(text, self.line.tts.options.language)
+        system = cast(LLMContextMessage, {"role": "system", "content": content})
         self.line.context.set_messages([system, *messages])
 
     async def set_voice(self, voice: str) -> None:

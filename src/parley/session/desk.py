@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from parley.agents.catalog import AgentCatalog
 from parley.agents.schema import Agent
 from parley.core.audio import Audio, Resampler
-from parley.core.errors import BadAgent, ParleyError
+from parley.core.errors import BadAgent, NotReady, ParleyError
 from parley.core.log import get_logger
 from parley.engines.catalog import Choice, EngineCatalog
+from parley.engines.jsgf import with_phrases
+from parley.engines.llm.guarding import limits_of, max_tokens_of
 from parley.engines.spec import (
     ChatOptions,
     Chatter,
+    Kind,
     SpeechOptions,
+    Status,
     Synthesizer,
     TranscribeOptions,
     Transcriber,
 )
+from parley.session.first_words import warm_speech
 from parley.session.mishaps import SPARE_VOICE_RATE_HZ
 from parley.session.pipeline import CallEngines
 from parley.tools.spec import Tool
 
 log = get_logger(__name__)
+
+MODEL_RETRY_AFTER_S = 15
 
 
 class Tools(Protocol):
@@ -43,9 +50,10 @@ class _Chosen:
         catalog: EngineCatalog,
     ) -> None:
         self.stt, self.llm, self.tts = stt, llm, tts
-        self.hearing = catalog.open(stt)
-        self.thinking = catalog.open(llm)
-        self.speaking = catalog.open(tts)
+        self.choices: tuple[Choice[Any], ...] = (stt, llm, tts)
+        self.hearing = catalog.chain(stt)
+        self.thinking = catalog.chain(llm)
+        self.speaking = catalog.chain(tts)
 
 
 class Desk:
@@ -56,19 +64,50 @@ class Desk:
         self._catalog = catalog
         self._tools = tools
         self._chosen: dict[str, tuple[Agent, _Chosen]] = {}
+        self._spare_voice = b""
+        if catalog.fetcher is not None:
+            catalog.fetcher.when_one_arrives(self._take_model)
 
     async def warm_up(self) -> None:
         """Choose and warm the engines of every agent.
 
-        The default agent's engines must work; another agent's may not, which is logged.
+        The default agent's engines must work, unless a model for them is on its way; another
+        agent's may not, which is logged.
         """
         for agent in self._agents.all():
             try:
                 await self.prepare(agent)
             except ParleyError as error:
-                if agent.name == self._agents.default_name:
+                if agent.name == self._agents.default_name and not self.fetching:
                     raise
                 log.error("agent_not_ready", agent=agent.name, error=str(error))
+        await self._prepare_spare_voice()
+
+    async def _take_model(self) -> None:
+        """A model has come: choose again, for it may be what an agent waits for."""
+        for agent in self._agents.all():
+            try:
+                await self.prepare(agent)
+            except ParleyError as error:
+                log.error("agent_not_ready", agent=agent.name, error=str(error))
+            else:
+                _, chosen = self._chosen[agent.name]
+                names = {choice.spec.kind: choice.spec.name for choice in chosen.choices}
+                log.info("agent_ready", agent=agent.name, **names)
+        await self._prepare_spare_voice()
+
+    @property
+    def fetching(self) -> Mapping[str, str]:
+        """The models on their way, ``ENGINE:MODEL``, and how far each has come."""
+        return self._catalog.fetching
+
+    def require_ready(self, agent: Agent) -> None:
+        """Raises ``NotReady`` while the agent waits for a model that is being fetched."""
+        if agent.name not in self._chosen and self.fetching:
+            raise NotReady(
+                f"{agent.label} waits for a model: {'; '.join(self.fetching.values())}.",
+                retry_after_s=MODEL_RETRY_AFTER_S,
+            )
 
     async def prepare(self, agent: Agent) -> None:
         """Settle on the agent's engines and tools and warm them; raises if one can't be had."""
@@ -79,7 +118,8 @@ class Desk:
         tts = await self._catalog.choose("tts", wishes.tts)
         chosen = _Chosen(stt, llm, tts, self._catalog)
         await self._catalog.warm_up()
-        await _teach(chosen)
+        await _teach(chosen, _grammar_of(agent, chosen))
+        await warm_speech(agent, chosen.speaking, _speaking_of(agent))
         self._chosen[agent.name] = (agent, chosen)
 
     async def engines_for(self, agent: Agent, voice: str) -> CallEngines:
@@ -89,37 +129,42 @@ class Desk:
             stt=chosen.hearing,
             llm=chosen.thinking,
             tts=chosen.speaking,
-            hearing=TranscribeOptions(language=agent.language, grammar=chosen.thinking.grammar()),
-            thinking=ChatOptions(),
-            speaking=SpeechOptions(
-                voice=voice or agent.voice, speed=agent.speech_speed, language=agent.language
+            hearing=TranscribeOptions(language=agent.language, grammar=_grammar_of(agent, chosen)),
+            thinking=ChatOptions(
+                max_tokens=max_tokens_of(chosen.llm.options), time_zone=agent.time_zone
+            ),
+            speaking=_speaking_of(agent, voice),
+            limits=limits_of(
+                chosen.llm.options, is_language_model=chosen.llm.spec.is_language_model
             ),
         )
 
     def tools_for(self, agent: Agent) -> Sequence[Tool]:
         return self._tools_of(agent)
 
-    async def check_engines(self) -> dict[str, bool]:
-        """Whether each engine in use answers, by its name."""
-        found: dict[str, bool] = {}
-        for (_kind, name), status in (await self._catalog.check()).items():
-            found[name] = found.get(name, True) and status.ok
-        return found
+    async def check_engines(self) -> Mapping[tuple[Kind, str], Status]:
+        """What each engine in use says of itself, by kind and name."""
+        return await self._catalog.check()
 
     async def describe_agents(self) -> list[dict[str, Any]]:
         """Who answers here, in the words of the page."""
         return [await self._describe(agent) for agent in self._agents.all()]
 
-    async def spare_voice(self) -> bytes:
-        """The default agent's apology, spoken now, for when its voice fails later."""
+    def spare_voice(self) -> bytes:
+        """The default agent's apology, spoken in advance, for when its voice fails later."""
+        return self._spare_voice
+
+    async def _prepare_spare_voice(self) -> None:
         agent = self._agents.get()
+        if agent.name not in self._chosen:
+            return
         engines = await self.engines_for(agent, "")
         spoken = b""
         resampler: Resampler | None = None
         async for piece in engines.tts.synthesize(agent.sorry.tts, engines.speaking):
             resampler = resampler or Resampler(piece.rate_hz, SPARE_VOICE_RATE_HZ)
             spoken += resampler.push(piece.pcm)
-        return spoken + (resampler.flush() if resampler else b"")
+        self._spare_voice = spoken + (resampler.flush() if resampler else b"")
 
     async def _chosen_for(self, agent: Agent) -> _Chosen:
         held = self._chosen.get(agent.name)
@@ -155,13 +200,26 @@ class Desk:
         }
 
 
-async def _teach(chosen: _Chosen) -> None:
-    """Let the recogniser learn the model's grammar before the first caller waits for it."""
-    grammar = chosen.thinking.grammar()
-    if grammar:
-        options = TranscribeOptions(grammar=grammar)
-        async for _ in chosen.hearing.transcribe(_nothing(), options):
-            pass
+def _speaking_of(agent: Agent, voice: str = "") -> SpeechOptions:
+    return SpeechOptions(
+        voice=voice or agent.voice, speed=agent.speech_speed, language=agent.language
+    )
+
+
+def _grammar_of(agent: Agent, chosen: _Chosen) -> str:
+    """What can be said to the agent's model, and the phrases that wake the agent."""
+    return with_phrases(chosen.thinking.grammar(), agent.turn_taking.wake_phrases)
+
+
+async def _teach(chosen: _Chosen, grammar: str) -> None:
+    """Let recognisers of this process learn the grammar before a caller waits for it."""
+    if not grammar:
+        return
+    options = TranscribeOptions(grammar=grammar)
+    for place, member in zip(chosen.stt.chain, chosen.hearing.members, strict=True):
+        if place.spec.is_offline and member.is_well:
+            async for _ in member.engine.transcribe(_nothing(), options):
+                pass
 
 
 async def _nothing() -> AsyncIterator[Audio]:

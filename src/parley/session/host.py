@@ -66,10 +66,14 @@ class SessionHost:
         return self._house.agents.get(name)
 
     def admit(self, call: CallInfo) -> Place:
-        """Take a place for the call. Raises ``Draining``, ``CallLimitReached`` or ``NotFound``."""
+        """Take a place for the call.
+
+        Raises ``Draining``, ``CallLimitReached``, ``NotReady`` or ``NotFound``.
+        """
         if self._draining:
             raise Draining("No new calls.", retry_after_s=RETRY_AFTER_S)
         agent = self.agent(call.agent)
+        self._house.engines.require_ready(agent)
         if len(self._places) >= self.max_calls:
             raise CallLimitReached(
                 f"All {self.max_calls} lines are busy.", retry_after_s=RETRY_AFTER_S

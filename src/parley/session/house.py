@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,6 +24,10 @@ class Agents(Protocol):
 class EngineDesk(Protocol):
     """Hands out engines, open and warm."""
 
+    def require_ready(self, agent: Agent) -> None:
+        """Raises ``NotReady`` while the agent waits for a model that is being fetched."""
+        ...
+
     async def engines_for(self, agent: Agent, voice: str) -> CallEngines:
         """This agent's engines with its options; ``voice`` overrides its own if not ""."""
         ...
@@ -44,5 +48,5 @@ class House:
     engines: EngineDesk
     tools: Toolshed
     listening: Listening
-    spare_voice: bytes = b""
+    spare_voice: Callable[[], bytes] = bytes
     """An apology, spoken in advance at 24 kHz, for when speech synthesis itself fails."""

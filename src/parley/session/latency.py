@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+AT_ONCE_S = 1.0
+
 
 @dataclass
 class TurnClock:
@@ -20,6 +22,10 @@ class TurnClock:
     first_text_s: float | None = None
     first_sound_s: float | None = None
     sure: bool | None = None
+
+    def was_just_ended(self, at_s: float) -> bool:
+        """Whether what is said at that time can be the reply."""
+        return self.turn_ended_s is not None and at_s - self.turn_ended_s < AT_ONCE_S
 
     def stages(self) -> dict[str, float]:
         """Milliseconds per stage, as far as they are known.

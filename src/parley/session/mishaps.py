@@ -50,6 +50,7 @@ class Mishaps:
         self._last_apology_s = 0.0
         self._failures = 0
         self._unheard = 0
+        self._is_deaf = False
 
     def watch(self, worker: CallWorker, line: CallPipeline) -> None:
         worker.add_event_handler("on_pipeline_error", self._on_error)
@@ -66,6 +67,8 @@ class Mishaps:
         log.error("engine_failed", kind=kind, error=frame.error)
         self._announce(CallFailed(call_id=self._control.call_id, code=code, message=frame.error))
         self._failures += 1
+        # The turn will end without words, for which the caller is asked only once.
+        self._is_deaf = self._is_deaf or kind == "stt"
         if self._failures >= MAX_FAILURES_IN_A_ROW:
             self._control.end("error")
         elif kind:
@@ -76,9 +79,9 @@ class Mishaps:
             return
         self._last_apology_s = time.monotonic()
         if kind == "tts":
-            if self._spare_voice:
+            if spare_voice := self._spare_voice():
                 await self._control.worker.queue_frame(
-                    SpeechOutputAudioRawFrame(self._spare_voice, SPARE_VOICE_RATE_HZ, 1)
+                    SpeechOutputAudioRawFrame(spare_voice, SPARE_VOICE_RATE_HZ, 1)
                 )
         else:
             await self._control.say(self._sorry.stt if kind == "stt" else self._sorry.llm)
@@ -87,6 +90,10 @@ class Mishaps:
         if message.content:
             self._failures = 0
             self._unheard = 0
+            self._is_deaf = False
+            return
+        if self._is_deaf:
+            self._is_deaf = False
             return
         self._unheard += 1
         was_speech = self._line.caller.last_speech_ms >= MEANT_SPEECH_MS

@@ -32,6 +32,7 @@ from parley.core.events import (
     AgentSpeechStopped,
     AgentText,
     Event,
+    InjectionSuspected,
     TurnEnded,
     UserSpeechStarted,
     UserSpeechStopped,
@@ -40,6 +41,7 @@ from parley.core.events import (
 from parley.core.log import get_logger
 from parley.session.latency import TurnClock
 from parley.session.media import CallMedia
+from parley.session.suspicion import suspicions
 
 log = get_logger(__name__)
 
@@ -96,6 +98,7 @@ class Narrator(BaseObserver):
         self._media = media
         self._clock = TurnClock()
         self._replying: TurnClock | None = None
+        self._unheard: TurnClock | None = None
         self._heard_so_far: list[str] = []
         self._tell: dict[type[Frame], Callable[[Frame, float], None]] = {
             UserStartedSpeakingFrame: self._user_started,
@@ -134,6 +137,9 @@ class Narrator(BaseObserver):
         self._clock.sure = None
 
     def _user_stopped(self, frame: Frame, at_s: float) -> None:
+        if self._clock.turn_ended_s is None:
+            self._clock.turn_ended_s = at_s
+            self._unheard = self._clock
         self._announce(UserSpeechStopped(call_id=self._call_id))
 
     def _partial(self, frame: Frame, at_s: float) -> None:
@@ -155,12 +161,18 @@ class Narrator(BaseObserver):
             if isinstance(message, dict) and message.get("role") == "user":
                 text = str(message.get("content", ""))
                 self._announce(UserTranscript(call_id=self._call_id, text=text, final=True))
+                self._suspect(text)
 
     def _understood(self, frame: Frame, at_s: float) -> None:
         assert isinstance(frame, LLMContextUserTurnFrame)
         self._clock.turn_ended_s = at_s
         self._replying = self._clock
         self._announce(UserTranscript(call_id=self._call_id, text=frame.text, final=True))
+        self._suspect(frame.text)
+
+    def _suspect(self, text: str) -> None:
+        for rule in suspicions(text):
+            self._announce(InjectionSuspected(call_id=self._call_id, where="user", rule=rule))
 
     # ── the agent ────────────────────────────────────────────────────────────────────────
 
@@ -172,6 +184,11 @@ class Narrator(BaseObserver):
 
     def _agent_says(self, frame: Frame, at_s: float) -> None:
         assert isinstance(frame, TTSSpeakFrame)
+        # A turn of which nothing was understood is answered by a sentence of ours, if at all.
+        unheard, self._unheard = self._unheard, None
+        if self._replying is None and unheard is not None and unheard.was_just_ended(at_s):
+            unheard.first_text_s = at_s
+            self._replying = unheard
         self._announce(AgentText(call_id=self._call_id, text=frame.text))
 
     def _metrics(self, frame: Frame, at_s: float) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Protocol, Self, TypeVar, cast, runtime_checkable
 
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.aggregators.llm_context import LLMContext
@@ -12,6 +13,10 @@ from pipecat.processors.aggregators.llm_response_universal import (
 )
 
 from parley.agents.schema import Agent
+from parley.core.call import CallInfo
+from parley.engines.fallback.chain import Tell
+from parley.engines.fallback.limits import ChainLimits, StageLimits
+from parley.engines.llm.guarding import ChatLimits, Guard
 from parley.engines.llm.live import LiveChat
 from parley.engines.spec import (
     ChatOptions,
@@ -27,6 +32,18 @@ from parley.session.media import CallMedia
 from parley.session.narrator import ReplyEndedFrame
 from parley.session.turns import CallerContext, Listening
 
+EngineT = TypeVar("EngineT")
+
+# A chain of engines ends by itself; the processors' own limits are for what is none.
+SLACK_S = 2.0
+
+
+@runtime_checkable
+class Replaceable(Protocol):
+    """A chain of engines, or what is wrapped around one: it tells a call of replacements."""
+
+    def for_call(self, tell: Tell, limits: StageLimits | None = None) -> Self: ...
+
 
 @dataclass(frozen=True)
 class CallEngines:
@@ -38,6 +55,25 @@ class CallEngines:
     hearing: TranscribeOptions
     thinking: ChatOptions
     speaking: SpeechOptions
+    limits: ChatLimits = field(default_factory=ChatLimits)
+
+    def for_call(self, call: CallInfo, limits: ChainLimits, tell: Tell) -> CallEngines:
+        """The same for this call alone: whose it is, and who is told when an engine fails."""
+        return replace(
+            self,
+            stt=_for_call(self.stt, tell, limits.stt),
+            llm=_for_call(self.llm, tell, limits.llm),
+            tts=_for_call(self.tts, tell, limits.tts),
+            hearing=replace(self.hearing, tenant=call.tenant),
+            thinking=replace(self.thinking, tenant=call.tenant, conversation=call.id),
+            speaking=replace(self.speaking, tenant=call.tenant),
+        )
+
+
+def _for_call(engine: EngineT, tell: Tell, limits: StageLimits) -> EngineT:
+    if isinstance(engine, Replaceable):
+        return cast(EngineT, engine.for_call(tell, limits))
+    return engine
 
 
 class AgentContext(LLMAssistantAggregator):
@@ -63,20 +99,32 @@ class CallPipeline:
     caller: CallerContext
     llm: LiveChat
     tts: LiveSpeech
+    agent: AgentContext
 
 
 def build_pipeline(
     media: CallMedia, engines: CallEngines, agent: Agent, context: LLMContext, listening: Listening
 ) -> CallPipeline:
+    limits = agent.limits.seconds()
     stt = LiveTranscriber(engines.stt, engines.hearing)
-    llm = LiveChat(engines.llm, engines.thinking)
+    guard = Guard(engines.limits, agent.safety.refusals())
+    llm = LiveChat(
+        engines.llm,
+        engines.thinking,
+        guard=guard,
+        first_delta_timeout_s=limits.llm.patience_s + SLACK_S,
+    )
     tts = LiveSpeech(
         engines.tts,
         engines.speaking,
         output_rate_hz=media.output_rate_hz,
+        engine_timeout_s=limits.tts.patience_s + SLACK_S,
         reports_progress=media.uses_rtvi,
     )
-    caller = CallerContext(context, listening, agent.turn_taking)
+    # A recogniser that is being replaced answers late, but it answers.
+    caller = CallerContext(
+        context, listening, agent.turn_taking, transcript_within_s=limits.stt.patience_s
+    )
     agent_context = AgentContext(context, params=LLMAssistantAggregatorParams())
     pipeline = Pipeline(
         [
@@ -89,4 +137,4 @@ def build_pipeline(
             agent_context,
         ]
     )
-    return CallPipeline(pipeline, context, stt, caller, llm, tts)
+    return CallPipeline(pipeline, context, stt, caller, llm, tts, agent_context)

@@ -14,12 +14,15 @@ from pipecat.workers.runner import WorkerRunner
 from parley.agents.schema import Agent
 from parley.core.call import CallInfo, EndReason
 from parley.core.errors import ParleyError
-from parley.core.events import CallEnded, CallFailed, CallStarted, MediaStarted
+from parley.core.events import CallEnded, CallFailed, CallStarted, EngineReplaced, MediaStarted
 from parley.core.log import bind_call, get_logger
+from parley.engines.fallback.chain import Replacement
 from parley.session.control import CallControl
 from parley.session.house import House
 from parley.session.idle import IdleWatch
+from parley.session.language import with_language
 from parley.session.media import CallMedia
+from parley.session.memory import Memory
 from parley.session.mishaps import Mishaps
 from parley.session.narrator import Announcer, Narrator
 from parley.session.pipeline import build_pipeline
@@ -95,7 +98,8 @@ class _Session:
         self._toolbelt = Toolbelt(house.tools.tools_for(agent), control, announcer.announce)
 
     async def hold(self) -> EndReason:
-        engines = await self._house.engines.engines_for(self._agent, self._call.voice)
+        shared = await self._house.engines.engines_for(self._agent, self._call.voice)
+        engines = shared.for_call(self._call, self._agent.limits.seconds(), self._engine_replaced)
         messages = [cast(LLMContextMessage, {"role": "system", "content": self._instructions()})]
         context = LLMContext(messages, tools=self._toolbelt.schema())
         line = build_pipeline(self._media, engines, self._agent, context, self._house.listening)
@@ -107,6 +111,8 @@ class _Session:
             observers=[Narrator(self._announcer, self._media)],
         )
         self._control.take_over(worker, line)
+        memory = Memory(context, engines.llm, engines.thinking, engines.limits)
+        memory.watch(line)
         Mishaps(self._agent, self._control, self._house, self._announce).watch(worker, line)
         if self._media.uses_rtvi:
             worker.rtvi.add_event_handler("on_client_message", self._control.on_client_message)
@@ -117,11 +123,24 @@ class _Session:
         try:
             reason = await self._converse(running)
         finally:
+            await memory.close()
             await self._close(worker, running, reason)
         return reason
 
     def _instructions(self) -> str:
-        return self._agent.instructions
+        return with_language(self._agent.instructions, self._agent.language)
+
+    def _engine_replaced(self, told: Replacement) -> None:
+        self._announce(
+            EngineReplaced(
+                call_id=self._call.id,
+                kind=told.kind,
+                failed=told.failed,
+                replacement=told.replacement,
+                reason=told.reason,
+                after_ms=told.after_ms,
+            )
+        )
 
     async def _converse(self, running: asyncio.Task[None]) -> EndReason:
         """Greet when the caller can hear, then let the pipeline work until the call ends."""

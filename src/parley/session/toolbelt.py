@@ -15,9 +15,10 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.services.llm_service import FunctionCallParams
 
 from parley.core.errors import ToolFailed
-from parley.core.events import Event, ToolEnded, ToolStarted
+from parley.core.events import Event, InjectionSuspected, ToolEnded, ToolStarted
 from parley.core.log import get_logger
 from parley.engines.llm.live import LiveChat
+from parley.session.suspicion import suspicions
 from parley.tools.spec import CallActions, Tool, ToolCall
 
 log = get_logger(__name__)
@@ -108,7 +109,17 @@ class Toolbelt:
                     error=error,
                 )
             )
+        self._suspect(tool, result)
         return result
+
+    def _suspect(self, tool: Tool, result: Any) -> None:
+        text = result if isinstance(result, str) else json.dumps(result, default=str)
+        for rule in suspicions(text):
+            self._announce(
+                InjectionSuspected(
+                    call_id=self._actions.call_id, where=f"tool:{tool.name}", rule=rule
+                )
+            )
 
 
 class _Latecomer:

@@ -32,6 +32,8 @@ from parley.engines.vad.silero import CallVadAnalyzer, SileroVad
 
 # A turn that no strategy ends (no transcript came, say) is ended after this silence.
 FORGOTTEN_TURN_S = 2.0
+# How much later than it should a transcript may come.
+LATE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,14 @@ class CallerContext(LLMUserAggregator):
     It is the last processor that needs the microphone: what it has heard goes no further.
     """
 
-    def __init__(self, context: LLMContext, listening: Listening, turn_taking: TurnTaking) -> None:
+    def __init__(
+        self,
+        context: LLMContext,
+        listening: Listening,
+        turn_taking: TurnTaking,
+        *,
+        transcript_within_s: float = 0.0,
+    ) -> None:
         wish = turn_taking.vad
         vad = listening.vad.analyzer(
             confidence=wish.confidence,
@@ -71,7 +80,7 @@ class CallerContext(LLMUserAggregator):
                     start=_start_strategies(turn_taking),
                     stop=[_stop_strategy(listening, turn_taking, vad)],
                 ),
-                user_turn_stop_timeout=FORGOTTEN_TURN_S,
+                user_turn_stop_timeout=max(FORGOTTEN_TURN_S, transcript_within_s + LATE_S),
                 # The session answers an empty turn itself, without asking the model.
                 empty_user_turn=None,
             ),

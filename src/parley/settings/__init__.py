@@ -3,12 +3,13 @@
 from parley.settings.describe import SettingFact, setting_facts
 from parley.settings.load import engine_values, load_settings
 from parley.settings.model import Settings
-from parley.settings.values import IceServer, is_loopback, usable_cores
+from parley.settings.values import IceServer, data_folder, is_loopback, usable_cores
 
 __all__ = [
     "IceServer",
     "SettingFact",
     "Settings",
+    "data_folder",
     "engine_values",
     "is_loopback",
     "load_settings",

@@ -42,6 +42,7 @@ class SettingFact:
     engines: tuple[str, ...]
     planned: str
     hides_value: bool
+    is_switch: bool
 
 
 def setting_facts() -> tuple[SettingFact, ...]:
@@ -65,6 +66,7 @@ def _fact(field: str, info: FieldInfo) -> SettingFact:
         engines=tuple(about["engines"]),
         planned=about["planned"],
         hides_value=hides_value,
+        is_switch=kind is bool,
     )
 
 

@@ -61,6 +61,13 @@ class HouseSettings(BaseSettings):
         shown="`$XDG_DATA_HOME/parley`, else `~/.local/share/parley`",
         example="/var/lib/parley",
     )
+    offline: bool = setting(
+        "PARLEY_OFFLINE",
+        False,
+        "Never touch another network: no downloads, and no engine beyond this machine and its "
+        "neighbours.",
+        "server",
+    )
     config: Folder | None = setting(
         "PARLEY_CONFIG",
         None,
@@ -119,6 +126,25 @@ class HouseSettings(BaseSettings):
         "Decode browser audio with our own Opus path, which conceals lost packets; off takes "
         "aiortc's.",
         "calls",
+    )
+
+    speech_cache_mb: int = setting(
+        "PARLEY_SPEECH_CACHE_MB",
+        32,
+        "Memory for speech that has been spoken before: greetings, apologies, repeated replies. "
+        "0 keeps none.",
+        "engines",
+        ge=0,
+        le=65_536,
+    )
+    speech_cache_disk_mb: int = setting(
+        "PARLEY_SPEECH_CACHE_DISK_MB",
+        0,
+        "Disk for such speech, in `speech` under `PARLEY_DATA_DIR`, so that it outlives a "
+        "restart. 0 keeps none.",
+        "engines",
+        ge=0,
+        le=1_048_576,
     )
 
     agent: Name = setting(

@@ -9,13 +9,16 @@ from pydantic import SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from parley.core.errors import BadSettings
+from parley.settings.access import AccessSettings
+from parley.settings.api import ApiSettings
 from parley.settings.engines import EngineSettings
 from parley.settings.file import FileSource
 from parley.settings.house import HouseSettings
+from parley.settings.local import LocalSettings
 from parley.settings.values import is_loopback
 
 
-class Settings(HouseSettings, EngineSettings):
+class Settings(HouseSettings, AccessSettings, ApiSettings, EngineSettings, LocalSettings):
     """Every setting, read once at start-up by ``load_settings`` and then handed on.
 
     A field's name is its environment name in lower case without ``PARLEY_``; the flag and the
@@ -57,12 +60,18 @@ class Settings(HouseSettings, EngineSettings):
             found[str(type(self).model_fields[field].validation_alias)] = plain
         return found
 
-    def require_safe_listener(self) -> None:
+    @property
+    def is_open(self) -> bool:
+        """Whether the web listener serves callers without a key as long as none was made."""
+        return is_loopback(self.server_host) or "web" in self.allow_anonymous
+
+    def require_safe_listener(self, *, has_keys: bool = False) -> None:
         """Refuse to be reachable from other machines by accident."""
-        if is_loopback(self.server_host) or "web" in self.allow_anonymous:
+        if self.is_open or has_keys:
             return
         raise BadSettings(
             f"SERVER_HOST={self.server_host} would let anyone who can reach this machine talk to "
             "your agents.",
-            hint="Keep 127.0.0.1, or set PARLEY_ALLOW_ANONYMOUS=web if that is what you want.",
+            hint="Make a key (parley keys create), keep 127.0.0.1, or set "
+            "PARLEY_ALLOW_ANONYMOUS=web if that is what you want.",
         )

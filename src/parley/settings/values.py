@@ -106,6 +106,10 @@ def _socket_url(value: object) -> object:
     return _url(value, ("ws", "wss")) if isinstance(value, str) else value
 
 
+def _tcp_url(value: object) -> object:
+    return _url(value, ("tcp",)) if isinstance(value, str) else value
+
+
 def _any_url(value: object) -> object:
     return _url(value, ("http", "https", "ws", "wss")) if isinstance(value, str) else value
 
@@ -124,6 +128,19 @@ def _name(value: object) -> object:
     return _matching(_NAME, value)
 
 
+def _aliases(value: object) -> object:
+    """``a=b, c=d`` → ``{"a": "b", "c": "d"}``."""
+    if not isinstance(value, str):
+        return value
+    found: dict[str, str] = {}
+    for pair in filter(None, (each.strip() for each in value.split(","))):
+        name, equals, model = (part.strip() for part in pair.partition("="))
+        if not (name and equals and model):
+            raise ValueError
+        found[name] = model
+    return found
+
+
 def _expanded(value: object) -> object:
     return Path(value).expanduser() if isinstance(value, str) else value
 
@@ -134,10 +151,12 @@ Language = Annotated[str, BeforeValidator(_language)]
 Name = Annotated[str, BeforeValidator(_name)]
 HttpUrl = Annotated[str, BeforeValidator(_http_url)]
 SocketUrl = Annotated[str, BeforeValidator(_socket_url)]
+TcpUrl = Annotated[str, BeforeValidator(_tcp_url)]
 AnyUrl = Annotated[str, BeforeValidator(_any_url)]
 Folder = Annotated[Path, BeforeValidator(_expanded)]
 EngineNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_engine_names)]
 Listeners = Annotated[tuple[Listener, ...], NoDecode, BeforeValidator(_words)]
+ModelAliases = Annotated[dict[str, str], NoDecode, BeforeValidator(_aliases)]
 IceServers = Annotated[tuple[IceServer, ...], NoDecode, BeforeValidator(_ice_servers)]
 
 

@@ -16,6 +16,7 @@ from parley.engines.spec import (
     TranscribeOptions,
     TranscriptPart,
 )
+from parley.testing.faults import LAST, SOUND, Fault
 
 Reply = str | Delta | Exception | Sequence[Delta]
 Mind = Callable[[Sequence[Message]], Reply]
@@ -24,11 +25,15 @@ Mind = Callable[[Sequence[Message]], Reply]
 class FakeTranscriber:
     """Hears, utterance by utterance, the texts it was given; then nothing.
 
-    An exception in the place of a text is raised. ``heard_ms`` is how long each utterance was.
+    An exception in the place of a text is raised. ``heard_ms`` is how long each utterance was;
+    ``fault`` is what is wrong with it, counted in pieces of sound.
     """
 
-    def __init__(self, *texts: str | Exception) -> None:
+    def __init__(self, *texts: str | Exception, fault: Fault | None = None) -> None:
         self.texts = list(texts)
+        self.fault = fault
+        self.asked = 0
+        self.options: list[TranscribeOptions] = []
         self.heard_ms: list[float] = []
 
     async def warm_up(self) -> None:
@@ -40,24 +45,36 @@ class FakeTranscriber:
     async def transcribe(
         self, audio: AsyncIterator[Audio], options: TranscribeOptions
     ) -> AsyncGenerator[TranscriptPart]:
+        self.asked += 1
+        self.options.append(options)
+        fault = self.fault or SOUND
         heard_ms = 0.0
+        await fault.strike(0)
+        pieces = 0
         async for piece in audio:
             heard_ms += piece.duration_ms
+            pieces += 1
+            await fault.strike(pieces)
         self.heard_ms.append(heard_ms)
         text = self.texts.pop(0) if self.texts else ""
         if isinstance(text, Exception):
             raise text
-        yield TranscriptPart(text, final=True, end_ms=round(heard_ms))
+        await fault.strike(LAST)
+        if not fault.garbage:
+            yield TranscriptPart(text, final=True, end_ms=round(heard_ms))
 
     async def close(self) -> None:
         return None
 
 
 class FakeChatter:
-    """Answers with whatever ``mind`` makes of the messages. ``asked`` keeps what it was shown."""
+    """Answers with whatever ``mind`` makes of the messages. ``asked`` keeps what it was shown;
+    ``fault`` is what is wrong with it, counted in deltas."""
 
-    def __init__(self, mind: Mind) -> None:
+    def __init__(self, mind: Mind, *, fault: Fault | None = None) -> None:
         self.mind = mind
+        self.fault = fault
+        self.options: list[ChatOptions] = []
         self.asked: list[list[Message]] = []
         self.tools: list[ToolSchema] = []
         self.open_iterators = 0
@@ -73,14 +90,19 @@ class FakeChatter:
     ) -> AsyncGenerator[Delta]:
         self.asked.append([dict(message) for message in messages])
         self.tools = list(tools)
+        self.options.append(options)
+        fault = self.fault or SOUND
+        await fault.strike(0)
         reply = self.mind(messages)
         if isinstance(reply, Exception):
             raise reply
         self.open_iterators += 1
         try:
-            for delta in _deltas(reply):
+            for number, delta in enumerate(() if fault.garbage else _deltas(reply), start=1):
                 await asyncio.sleep(0)
                 yield delta
+                await fault.strike(number)
+            await fault.strike(LAST)
         finally:
             self.open_iterators -= 1
 

@@ -10,6 +10,7 @@ import numpy as np
 from parley.core.audio import Audio, pcm_bytes
 from parley.core.errors import EngineFailed
 from parley.engines.spec import SpeechOptions, Status, Voice
+from parley.testing.faults import LAST, SOUND, Fault
 
 LEVEL_STEP = 100
 
@@ -20,7 +21,8 @@ class FakeSynthesizer:
     With ``tells_words`` false it names no words, like most engines. A text that holds
     ``fails_on`` raises ``EngineFailed`` after ``fails_after_words`` words; one that holds
     ``hangs_on`` never gets any further. ``texts`` and ``options`` are what it was asked;
-    ``open_iterators`` counts those not yet ended or closed.
+    ``open_iterators`` counts those not yet ended or closed. ``fault`` is what is wrong with it,
+    counted in pieces of sound.
     """
 
     def __init__(
@@ -33,7 +35,9 @@ class FakeSynthesizer:
         fails_on: str = "",
         fails_after_words: int = 0,
         hangs_on: str = "",
+        fault: Fault | None = None,
     ) -> None:
+        self.fault = fault
         self.rate_hz = rate_hz
         self.word_ms = word_ms
         self.piece_ms = piece_ms
@@ -58,13 +62,19 @@ class FakeSynthesizer:
         try:
             if self.hangs_on and self.hangs_on in text:
                 await asyncio.Event().wait()
-            words = text.split()
+            fault = self.fault or SOUND
+            await fault.strike(0)
+            words = [] if fault.garbage else text.split()
+            given = 0
             for number, word in enumerate(words, start=1):
                 if self.fails_on and self.fails_on in text and number > self.fails_after_words:
                     raise EngineFailed("The fake engine broke, as it was told to.")
                 behind = "" if number == len(words) else " "
                 for piece in self._pieces(number, word + behind):
                     yield piece
+                    given += 1
+                    await fault.strike(given)
+            await fault.strike(LAST)
         finally:
             self.open_iterators -= 1
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
 from parley.core.errors import BadScript, BadSettings
 from parley.engines.jsgf import fold_jsgf
 from parley.engines.llm.scripted import SPEC, ScriptedChatter, ScriptedOptions
+from parley.engines.spec import ChatOptions
 from tests.engines.llm.conversation import (
     Conversation,
     office_tools,
@@ -134,15 +135,24 @@ async def test_a_script_that_is_broken_from_the_start_is_an_error(script):
         engine.grammar()
 
 
-async def test_today_is_the_day_in_the_agents_time_zone():
-    here = ScriptedChatter(ScriptedOptions())
-    there = ScriptedChatter(ScriptedOptions(time_zone="Pacific/Kiritimati"))
+@pytest.mark.parametrize(
+    ("own", "agents", "reply"),
+    [
+        ("", "", "Today is Monday, March 2nd."),
+        ("", "Asia/Tokyo", "Today is Tuesday, March 3rd."),
+        ("Europe/London", "Asia/Tokyo", "Today is Monday, March 2nd."),
+    ],
+)
+async def test_today_is_the_day_in_the_agents_time_zone_unless_the_engine_has_its_own(
+    own, agents, reply
+):
+    late_on_monday = datetime(2026, 3, 2, 23, 30, tzinfo=UTC)
+    engine = ScriptedChatter(ScriptedOptions(time_zone=own), clock=lambda: late_on_monday)
+    messages = [{"role": "user", "content": "what day is it"}]
 
-    day_here = await Conversation(here, tools=[]).say("what time is it")
-    day_there = await Conversation(there, tools=[]).say("what time is it")
+    deltas = engine.chat(messages, [], ChatOptions(time_zone=agents))
 
-    assert day_here.startswith("It is ")
-    assert day_there.startswith("It is ")
+    assert "".join([delta.text async for delta in deltas]) == reply
 
 
 def test_a_time_zone_that_is_none_is_refused():

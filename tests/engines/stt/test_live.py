@@ -78,8 +78,10 @@ def speech(duration_ms: int) -> list[Frame]:
     ]
 
 
-async def play(ears: ScriptedEars, frames: list[Frame]) -> tuple[list[Frame], list[Frame]]:
-    live = LiveTranscriber(ears, TranscribeOptions())
+async def play(
+    ears: ScriptedEars, frames: list[Frame], **settings: float
+) -> tuple[list[Frame], list[Frame]]:
+    live = LiveTranscriber(ears, TranscribeOptions(), **settings)
     down, up = await run_test(live, frames_to_send=frames)
     return list(down), list(up)
 
@@ -158,3 +160,12 @@ def test_waiting_sound_is_bounded_and_what_is_lost_is_the_oldest_and_counted(
 
 async def _drain(audio: Callable[[], AsyncIterator[Audio]]) -> list[Audio]:
     return [piece async for piece in audio()]
+
+
+async def test_speech_that_never_stops_is_cut_without_losing_any_of_it():
+    ears = ScriptedEars("one", "two", "three")
+
+    down, _ = await play(ears, speech(1000), longest_ms=400)
+
+    assert ears.heard_ms == [400, 400, 200]
+    assert finals(down) == [("one", False), ("two", False), ("three", True)]

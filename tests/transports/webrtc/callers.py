@@ -65,6 +65,17 @@ def loudest_part(pcm: bytes, rate_hz: int, piece_ms: int = 20) -> bytes:
     return b"".join(pieces[loud[0] : loud[-1] + 1]) if loud else b""
 
 
+def sounding_ms(pcm_48k: bytearray) -> int:
+    """How long the voice sounded; pauses within it, which a busy machine makes, don't count."""
+    samples = np.abs(np.frombuffer(bytes(pcm_48k), np.int16))
+    pieces = samples[: len(samples) // 480 * 480].reshape(-1, 480).max(axis=1)
+    return int((pieces > 500).sum()) * 10
+
+
+def heard_s(pcm: bytes | bytearray, rate_hz: int) -> float:
+    return len(loudest_part(bytes(pcm), rate_hz)) / 2 / rate_hz
+
+
 # ── the house ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -217,6 +228,12 @@ async def say(call: Call, pcm: bytes) -> None:
     await call.worker.queue_frames(
         [TTSStartedFrame(), TTSAudioRawFrame(pcm, 24_000, 1), TTSStoppedFrame()]
     )
+
+
+async def packets_to(call: Call, count: int) -> None:
+    """Return when so many packets have come; there is no event for each."""
+    while call.media.counters().get("packets", 0) < count:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
 
 
 # ── the caller ───────────────────────────────────────────────────────────────────────────────

@@ -16,6 +16,7 @@ import uvicorn
 from fastapi.responses import HTMLResponse
 from playwright.async_api import Page, async_playwright
 
+from tests.chromium import unattended_launch
 from tests.transports.webrtc.callers import (
     Call,
     Town,
@@ -27,7 +28,6 @@ from tests.transports.webrtc.callers import (
     tone,
 )
 
-CHROMIUM = Path("/usr/bin/chromium")
 SCRIPT = (Path(__file__).parent / "pages" / "requirement.js").read_text()
 
 # Keeps hold of the connection, and measures what it receives: the script sets ``ontrack`` when
@@ -54,25 +54,7 @@ async function listen(seconds) {
 }
 """
 
-FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-    "--autoplay-policy=no-user-gesture-required",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--disable-features=OptimizationHints,MediaRouter,Translate,AutofillServerCommunication",
-    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-]
-
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="there is no /usr/bin/chromium"),
-]
+pytestmark = pytest.mark.e2e
 
 
 @dataclass
@@ -95,11 +77,7 @@ async def browsing(microphone: Path) -> AsyncIterator[Browsed]:
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(
-                executable_path=CHROMIUM,
-                args=[*FLAGS, f"--use-file-for-fake-audio-capture={microphone}%noloop"],
-                ignore_default_args=["--headless", "--mute-audio"],
-            )
+            browser = await playwright.chromium.launch(**unattended_launch(microphone))
             context = await browser.new_context(permissions=["microphone"])
             page = await context.new_page()
             await page.goto(f"http://127.0.0.1:{listener.getsockname()[1]}/")

@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import replace
 
 import aiortc
-import numpy as np
 import pytest
 from pipecat.frames.frames import EndFrame, InterruptionFrame, TTSAudioRawFrame, TTSStartedFrame
 
@@ -18,29 +17,15 @@ from tests.transports.webrtc.callers import (
     QUICK,
     Call,
     bare_session,
+    heard_s,
     loudest_part,
+    packets_to,
     pipeline_session,
     say,
     share_at,
+    sounding_ms,
     tone,
 )
-
-
-def sounding_ms(pcm_48k: bytearray) -> int:
-    """How long the voice sounded; pauses within it, which a busy machine makes, don't count."""
-    samples = np.abs(np.frombuffer(bytes(pcm_48k), np.int16))
-    pieces = samples[: len(samples) // 480 * 480].reshape(-1, 480).max(axis=1)
-    return int((pieces > 500).sum()) * 10
-
-
-async def packets_to(call: Call, count: int) -> None:
-    """Return when so many packets have come; there is no event for each."""
-    while call.media.counters().get("packets", 0) < count:  # noqa: ASYNC110
-        await asyncio.sleep(0.02)
-
-
-def heard_s(pcm: bytes | bytearray, rate_hz: int) -> float:
-    return len(loudest_part(bytes(pcm), rate_hz)) / 2 / rate_hz
 
 
 def no_libopus() -> tuple[str, object]:

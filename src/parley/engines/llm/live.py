@@ -24,6 +24,7 @@ from pipecat.services.settings import LLMSettings
 from pipecat.utils.errors import ErrorCategory
 
 from parley.core.errors import EngineTimeout, ParleyError
+from parley.engines.llm.guarding import Guard
 from parley.engines.spec import (
     ChatOptions,
     Chatter,
@@ -85,7 +86,8 @@ class LiveChat(LLMService[PlainAdapter]):
     """Runs the model on the context and streams what it says.
 
     An interruption cancels Pipecat's task for the frame, and with it the model's iterator, at
-    once. A failure is reported upstream and the reply ends; the context is as it was, and the
+    once. ``guard`` bounds what the model reads and takes out of its reply what can't be spoken;
+    A failure is reported upstream and the reply ends; the context is as it was, and the
     next turn tries again. The first delta may take ``first_delta_timeout_s``.
     """
 
@@ -96,11 +98,13 @@ class LiveChat(LLMService[PlainAdapter]):
         engine: Chatter,
         options: ChatOptions,
         *,
+        guard: Guard | None = None,
         first_delta_timeout_s: float = FIRST_DELTA_TIMEOUT_S,
     ) -> None:
         super().__init__(settings=_all_given(LLMSettings(model=options.model or None)))
         self._engine = engine
         self._options = options
+        self._guard = guard or Guard()
         self._first_delta_timeout_s = first_delta_timeout_s
 
     def can_generate_metrics(self) -> bool:
@@ -142,8 +146,9 @@ class LiveChat(LLMService[PlainAdapter]):
         )
         requests: list[ToolRequest] = []
         await self.start_ttfb_metrics()
-        chat = self._engine.chat(asked["messages"], asked["tools"], self._options)
-        async with _closing(chat) as deltas:
+        messages, tools = self._guard.asked(asked["messages"]), asked["tools"]
+        chat = self._engine.chat(messages, tools, self._options)
+        async with _closing(self._guard.reply(chat, tools, self._options.max_tokens)) as deltas:
             delta = await self._first(deltas)
             await self.stop_ttfb_metrics()
             while delta is not None:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 _HTTP = ("http", "https")
 _SOCKET = ("ws", "wss")
+_TCP = ("tcp",)
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:
@@ -39,6 +40,13 @@ def _socket(urls: tuple[str, ...]) -> tuple[str, ...]:
     return _checked(urls, _SOCKET)
 
 
+def _tcp(urls: tuple[str, ...]) -> tuple[str, ...]:
+    for url in _checked(urls, _TCP):
+        if urlsplit(url).port is None:
+            raise ValueError(f"{without_password(url)} needs a port")
+    return urls
+
+
 def _any(urls: tuple[str, ...]) -> tuple[str, ...]:
     return _checked(urls, _HTTP + _SOCKET)
 
@@ -47,6 +55,8 @@ HttpUrls = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), AfterValidator
 """One http(s) URL, a list, or several with commas; without slashes at the end."""
 SocketUrls = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), AfterValidator(_socket)]
 """The same with ws:// and wss://."""
+TcpUrls = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), AfterValidator(_tcp)]
+"""The same with tcp://, and a port."""
 AnyUrls = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), AfterValidator(_any)]
 """The same with either."""
 

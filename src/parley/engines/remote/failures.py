@@ -10,8 +10,8 @@ from typing import Any, cast
 import httpx
 
 from parley.core.errors import (
-    BadRequest,
     EngineFailed,
+    EngineRefusedRequest,
     EngineTimeout,
     EngineUnavailable,
     ParleyError,
@@ -21,23 +21,9 @@ from parley.engines.remote.addresses import without_password
 _LONGEST_MESSAGE = 300
 _LATER = (408, 409, 425, 429, 500, 502, 503, 504, 529)
 _NOT_OURS = (401, 402, 403)
+# What reading an answer of the wrong shape raises.
+_NONSENSE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 DEFAULT_RETRY_AFTER_S = 1
-
-
-class EngineRefusedRequest(BadRequest):
-    """The engine says that the request itself is wrong; asking again changes nothing."""
-
-    code = "engine_refused_request"
-
-
-class ModelMissing(EngineUnavailable):
-    """The engine answers, but has no such model; ``model`` is the one to pull."""
-
-    code = "model_missing"
-
-    def __init__(self, message: str, *, model: str, hint: str = "") -> None:
-        super().__init__(message, hint=hint)
-        self.model = model
 
 
 @contextmanager
@@ -54,17 +40,21 @@ def told_plainly(engine: str, url: str) -> Generator[None]:
         raise
     except (TimeoutError, httpx.TimeoutException) as error:
         raise EngineTimeout(f"{engine} at {where} took too long to answer.") from error
+    except (httpx.ReadError, httpx.RemoteProtocolError) as error:
+        raise EngineUnavailable(
+            f"{engine} at {where} broke off its answer ({_why(error)})."
+        ) from error
     except (OSError, httpx.TransportError) as error:
         raise EngineUnavailable(
             f"{engine} at {where} can't be reached ({_why(error)}).",
             hint=f"Start it, or correct its address ({where}).",
         ) from error
-    except (ValueError, KeyError, TypeError, httpx.HTTPError) as error:
+    except (*_NONSENSE, httpx.HTTPError) as error:
         raise EngineFailed(f"{engine} at {where} answered nonsense ({_why(error)}).") from error
 
 
 def failure_of(engine: str, url: str, response: httpx.Response) -> ParleyError:
-    """The error for an HTTP answer of 400 or more whose body has been read."""
+    """The error for an HTTP answer that is no success and whose body has been read."""
     return status_failure(
         engine, url, response.status_code, response.text, response.headers.get("retry-after", "")
     )
@@ -73,13 +63,15 @@ def failure_of(engine: str, url: str, response: httpx.Response) -> ParleyError:
 def status_failure(
     engine: str, url: str, status: int, body: str, retry_after: str = ""
 ) -> ParleyError:
-    """The error for an HTTP status of 400 or more: whose fault it is, and whether to wait."""
+    """The error for an HTTP status that is no success: whose fault it is, and whether to wait."""
     where, says = without_password(url), _message(body)
     told = f"{engine} at {where} answered {status}" + (f": {says}" if says else ".")
     if status in _NOT_OURS:
         return EngineUnavailable(told, hint=f"Check the key for {engine} and what it may do.")
     if status in _LATER:
         return EngineUnavailable(told, retry_after_s=_seconds(retry_after))
+    if status < 400:
+        return EngineFailed(told, hint=f"Correct its address ({where}): it leads elsewhere.")
     if status == 404 or status >= 500:
         return EngineFailed(told)
     return EngineRefusedRequest(told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,12 +10,14 @@ from typing import Generic, TypeVar
 
 from parley.core.errors import EngineFailed, EngineUnavailable
 from parley.core.log import get_logger
-from parley.engines.breaker import Breaker
+from parley.engines.breaker import FAILURES_TO_OPEN, Breaker
 from parley.engines.remote.addresses import without_password
 
 log = get_logger(__name__)
 
 ClientT = TypeVar("ClientT")
+
+MOST_HOMES = 1024
 
 
 @dataclass(eq=False)
@@ -36,17 +39,22 @@ class Instances(Generic[ClientT]):
         connect: Callable[[str], ClientT],
         disconnect: Callable[[ClientT], Awaitable[None]],
     ) -> None:
-        self.all = [Instance(url, connect(url)) for url in urls]
+        # With others to serve in its stead, one failure is enough to leave an instance alone.
+        failures = 1 if len(urls) > 1 else FAILURES_TO_OPEN
+        self.all = [Instance(url, connect(url), Breaker(failures_to_open=failures)) for url in urls]
         self._disconnect = disconnect
         self._turn = 0
+        self._homes: OrderedDict[str, Instance[ClientT]] = OrderedDict()
 
     @asynccontextmanager
-    async def lease(self) -> AsyncGenerator[Instance[ClientT]]:
+    async def lease(self, guest: str = "") -> AsyncGenerator[Instance[ClientT]]:
         """The instance for one request. What is raised inside counts against it.
 
+        ``guest`` is a conversation's name, if it has one: while nothing fails it returns to the
+        instance that it had, which may have kept its prompt warm.
         Raises ``EngineUnavailable`` when every instance's breaker is open.
         """
-        instance = self._pick()
+        instance = self._pick(guest)
         instance.busy += 1
         instance.breaker.started()
         try:
@@ -72,7 +80,7 @@ class Instances(Generic[ClientT]):
         for instance in self.all:
             await self._disconnect(instance.client)
 
-    def _pick(self) -> Instance[ClientT]:
+    def _pick(self, guest: str) -> Instance[ClientT]:
         able = [each for each in self.all if each.breaker.may_try()]
         if not able:
             soonest = min(self.all, key=lambda each: each.breaker.retry_in_s)
@@ -81,9 +89,17 @@ class Instances(Generic[ClientT]):
                 retry_after_s=max(1, round(soonest.breaker.retry_in_s)),
             )
         self._turn += 1
-        return min(able, key=self._rank)
+        # One that may be well again gets one request, or it would never be known.
+        home = self._homes.pop(guest, None)
+        chosen = min(
+            able, key=lambda each: (each.breaker.is_closed, each is not home, *self._load(each))
+        )
+        if guest and len(self.all) > 1:
+            self._homes[guest] = chosen
+            if len(self._homes) > MOST_HOMES:
+                self._homes.popitem(last=False)
+        return chosen
 
-    def _rank(self, instance: Instance[ClientT]) -> tuple[int, int, int]:
-        """Few failures first, then few requests, then whose turn it is."""
-        turn = (self.all.index(instance) - self._turn) % len(self.all)
-        return instance.breaker.failures, instance.busy, turn
+    def _load(self, instance: Instance[ClientT]) -> tuple[int, int]:
+        """Few requests first, then whose turn it is."""
+        return instance.busy, (self.all.index(instance) - self._turn) % len(self.all)

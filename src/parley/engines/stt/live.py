@@ -35,6 +35,8 @@ log = get_logger(__name__)
 PREROLL_MS = 500
 # A recogniser that falls this far behind will not catch up within the turn.
 BEHIND_LIMIT_MS = 10_000
+# Where voice activity never stops (music, a loud street), what was said so far is told after this.
+LONGEST_UTTERANCE_MS = 60_000
 # How late a final transcript may be before the turn is ended without one.
 EXPECTED_AFTER_S = 1.0
 
@@ -52,9 +54,11 @@ class Utterance:
         self._waiting_ms = 0.0
         self._more = asyncio.Event()
         self._is_over = False
+        self.length_ms = 0.0
         self.dropped_ms = 0.0
 
     def put(self, piece: Audio) -> None:
+        self.length_ms += piece.duration_ms
         self._waiting.append(piece)
         self._waiting_ms += piece.duration_ms
         while self._waiting_ms > self._limit_ms:
@@ -85,16 +89,23 @@ class LiveTranscriber(STTService):
     Each utterance ends in exactly one final ``TranscriptionFrame``; one without text means that
     nothing was understood, and lets the turn end at once. Decoding to the end starts when voice
     activity stops, before turn detection has its verdict. If the caller goes on within the turn,
-    a further utterance follows and the texts are joined.
+    or speaks for longer than ``longest_ms``, a further utterance follows and the texts are joined.
     """
 
-    def __init__(self, engine: Transcriber, options: TranscribeOptions) -> None:
+    def __init__(
+        self,
+        engine: Transcriber,
+        options: TranscribeOptions,
+        *,
+        longest_ms: float = LONGEST_UTTERANCE_MS,
+    ) -> None:
         super().__init__(
             ttfs_p99_latency=EXPECTED_AFTER_S,
             settings=STTSettings(model=None, language=options.language),
         )
         self._engine = engine
         self._options = options
+        self._longest_ms = longest_ms
         self._preroll: deque[Audio] = deque()
         self._preroll_ms = 0.0
         self._utterance: Utterance | None = None
@@ -115,6 +126,9 @@ class LiveTranscriber(STTService):
         piece = Audio(frame.audio, frame.sample_rate)
         if self._utterance is not None:
             self._utterance.put(piece)
+            if self._utterance.length_ms >= self._longest_ms:
+                self._speech_stopped()
+                self._speech_started()
             return
         self._preroll.append(piece)
         self._preroll_ms += piece.duration_ms

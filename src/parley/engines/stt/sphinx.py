@@ -6,7 +6,7 @@ Imported by workers only. A decoder has 90 MB, so it is leased for an utterance 
 from __future__ import annotations
 
 import hashlib
-import sys
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -36,8 +36,17 @@ FILLER = "_"
 # at 1e-8 one and six, at 1e-10 none and ten.
 FILLER_WEIGHT = 1e-7
 
+# "toothache" is a tooth and an ache; shorter parts would make words of anything.
+SHORTEST_PART = 4
+
 DICTATION = "_default"
 LEARNING = "parley-learning"
+
+
+@lru_cache(maxsize=4)
+def _folded(grammar: str) -> FoldedGrammar:
+    """Every ear of a worker learns the same grammar, one after the other."""
+    return fold_jsgf(grammar)
 
 
 class Ear:
@@ -55,6 +64,7 @@ class Ear:
         for phone in PHONES:
             self._decoder.add_word(FILLER + phone.lower(), phone, phone == PHONES[-1])
         self._taught: set[str] = set()
+        self.unknown_words: set[str] = set()
         self.is_leased = False
 
     def search_for(self, grammar: str) -> str:
@@ -67,15 +77,26 @@ class Ear:
         return name
 
     def _teach(self, name: str, grammar: str) -> None:
-        folded = fold_jsgf(grammar)
-        unknown = sorted(word for word in folded.words if self._decoder.lookup_word(word) is None)
+        folded = _folded(grammar)
+        unknown = {word for word in folded.words if not self._knows(word)}
         if unknown:
-            print(f"Words that the recogniser doesn't know: {', '.join(unknown)}", file=sys.stderr)
+            self.unknown_words |= unknown
             folded = folded.without(unknown)
         if not folded.words:
             raise BadGrammar("No sentence of the grammar can be heard.")
         self._decoder.add_fsg(name, self._with_filler(name, folded))
         self._taught.add(name)
+
+    def _knows(self, word: str) -> bool:
+        """Whether the word can be heard; one that is joined of two known ones can."""
+        if self._decoder.lookup_word(word) is not None:
+            return True
+        for at in range(SHORTEST_PART, len(word) - SHORTEST_PART + 1):
+            parts = [self._decoder.lookup_word(part) for part in (word[:at], word[at:])]
+            if all(parts):
+                self._decoder.add_word(word, " ".join(parts), True)
+                return True
+        return False
 
     def _with_filler(self, name: str, folded: FoldedGrammar) -> Any:
         """The grammar, and beside it a path of any sounds for what is not in it."""
@@ -193,6 +214,7 @@ class SphinxRecogniser:
 
     def __init__(self, options: dict[str, Any]) -> None:
         self._ears = [Ear() for _ in range(int(options["ears"]))]
+        self._told: set[str] = set()
 
     def has_room(self) -> bool:
         return any(not ear.is_leased for ear in self._ears)
@@ -204,3 +226,10 @@ class SphinxRecogniser:
             ear.search_for(grammar)
         free = next(ear for ear in self._ears if not ear.is_leased)
         return SphinxUtterance(free, grammar)
+
+    def take_notes(self) -> list[str]:
+        unknown = {word for ear in self._ears for word in ear.unknown_words} - self._told
+        self._told |= unknown
+        if not unknown:
+            return []
+        return [f"Words that the recogniser doesn't know: {', '.join(sorted(unknown))}"]

@@ -26,33 +26,39 @@ class SpeechAggregator(SimpleTextAggregator):
     enough; a line that ends is the end of what it says, too.
     """
 
-    def __init__(self, is_hurried: Callable[[], bool], language: str | None = None) -> None:
+    def __init__(
+        self,
+        is_hurried: Callable[[], bool],
+        language: str | None = None,
+        tags: frozenset[str] = frozenset(),
+    ) -> None:
         super().__init__(aggregation_type=TextType.SENTENCE, language=language)
         self._is_hurried = is_hurried
-        self._sieve = MarkupSieve()
+        self._tags = tags
+        self._sieve = MarkupSieve(tags)
 
     async def aggregate(self, text: str) -> AsyncIterator[Aggregation]:
         for character in self._sieve.push(text):
             if self._ends_a_line(character):
                 line = self._text
                 await self._keep("")
-                if cut := await _spoken(line):
+                if cut := await self._spoken(line):
                     yield cut
             self._text += character
             sentence = await self._check_sentence_with_lookahead(character)
             if sentence is not None:
-                if cut := await _spoken(sentence.text):
+                if cut := await self._spoken(sentence.text):
                     yield cut
             elif self._ends_a_clause(character):
                 clause = self._text
                 await self._keep("")
-                if cut := await _spoken(clause):
+                if cut := await self._spoken(clause):
                     yield cut
 
     async def flush(self) -> Aggregation | None:
         rest = self._text + self._sieve.flush()
         await self.reset()
-        return await _spoken(rest)
+        return await self._spoken(rest)
 
     async def handle_interruption(self) -> None:
         await super().handle_interruption()
@@ -84,7 +90,6 @@ class SpeechAggregator(SimpleTextAggregator):
             words = max(words, len(self._text) // _IDEOGRAPHS_PER_WORD if words <= 1 else 0)
         return words >= FEWEST_WORDS and self._is_hurried()
 
-
-async def _spoken(text: str) -> Aggregation | None:
-    text = await speakable(text)
-    return Aggregation(text, TextType.SENTENCE) if text else None
+    async def _spoken(self, text: str) -> Aggregation | None:
+        text = await speakable(text, tags=self._tags)
+        return Aggregation(text, TextType.SENTENCE) if text else None

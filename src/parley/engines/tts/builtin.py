@@ -23,13 +23,12 @@ from parley.engines.tts.espeak import Burst, VoiceSetup
 from parley.engines.tts.espeak_files import INSTALL_HINT, is_installed
 from parley.engines.tts.espeak_thread import EspeakThread
 from parley.engines.tts.espeak_voices import SpeakingVoice
-from parley.engines.tts.pieces import Border, ClauseCutter, Piece, Samples
+from parley.engines.tts.pieces import Border, ClauseCutter, Piece
+from parley.engines.tts.volume import at_volume
 from parley.engines.tts.words import WordRow
 
 SLOWEST_WPM, FASTEST_WPM = 80, 450
 HIGHEST_PITCH = 100
-LOUD = 0.7
-"""Of full scale. A voice made louder is bent, not clipped, above it."""
 MUTE_MS = 20
 LONG_TEXT = 4000
 """Characters; the event loop is not kept waiting while such a text is cut up."""
@@ -100,7 +99,7 @@ class BuiltinSpeech:
                 async for piece in pieces:
                     given += len(piece.samples)
                     done = row.done_at(piece.spoken_to)
-                    pcm = _louder(piece.samples, manner.volume).tobytes()
+                    pcm = at_volume(piece.samples, manner.volume).tobytes()
                     yield Audio(pcm, thread.rate_hz, row.between(said, done))
                     said = max(said, done)
             start = clause.end
@@ -157,17 +156,6 @@ async def _pieces(
 
 def _within(value: float, lowest: int, highest: int) -> int:
     return round(min(max(value, lowest), highest))
-
-
-def _louder(samples: Samples, volume: float) -> Samples:
-    if volume == 1.0:
-        return samples
-    sound = samples.astype(np.float32) * (volume / 32768)
-    if volume > 1.0:
-        over = np.abs(sound) > LOUD
-        bent = LOUD + (1 - LOUD) * np.tanh((np.abs(sound[over]) - LOUD) / (1 - LOUD))
-        sound[over] = np.sign(sound[over]) * bent
-    return (sound * 32767).astype(np.int16)
 
 
 def _is_available(options: BuiltinSpeechOptions) -> bool:

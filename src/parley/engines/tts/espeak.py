@@ -25,6 +25,8 @@ _CHARS_UTF8 = 1
 _END_PAUSE = 0x1000
 _POSITION_CHARACTER = 1
 _RATE, _VOLUME, _PITCH, _WORD_GAP = 1, 2, 3, 7
+_PHONEMES_IPA = 0x02
+_PHONEMES_TIED = 0x80
 _WORD_EVENT = 1
 _WORD_GAP_MS = 10
 _VOLUME_PERCENT = 75  # at 100 the loudest voices touch full scale; at 75 they peak near -3 dBFS
@@ -159,6 +161,12 @@ class Espeak:
             ctypes.c_void_p,
             ctypes.c_void_p,
         )
+        library.espeak_TextToPhonemes.argtypes = (
+            ctypes.POINTER(ctypes.c_char_p),
+            ctypes.c_int,
+            ctypes.c_int,
+        )
+        library.espeak_TextToPhonemes.restype = ctypes.c_char_p
 
     def speak(self, text: str, setup: VoiceSetup, take: Callable[[Burst], bool]) -> None:
         """Speak ``text``, handing each burst of sound to ``take`` until it answers false."""
@@ -188,6 +196,20 @@ class Espeak:
         if code != 0:
             raise EngineFailed(f"eSpeak NG could not speak (its code is {code}).")
 
+    def phonemes(self, text: str, identifier: str, tie: str) -> str:
+        """The text in the International Phonetic Alphabet, punctuation left out.
+
+        ``tie`` stands between the letters of one phoneme.
+        """
+        self._select(identifier)
+        mode = _PHONEMES_IPA | _PHONEMES_TIED | ord(tie) << 8
+        rest = ctypes.c_char_p(text.replace("\0", " ").encode("utf-8", "replace"))
+        found: list[str] = []
+        while rest.value is not None:
+            clause = self._library.espeak_TextToPhonemes(ctypes.byref(rest), _CHARS_UTF8, mode)
+            found.append(cast(bytes, clause or b"").decode())
+        return " ".join(" ".join(found).split())
+
     def close(self) -> None:
         self._library.espeak_Terminate()
         self._data.remove()
@@ -195,9 +217,7 @@ class Espeak:
     def _set_up(self, setup: VoiceSetup) -> None:
         if setup == self._setup:
             return
-        self._setup = None
-        if self._library.espeak_SetVoiceByName(setup.identifier.encode()) != 0:
-            raise EngineFailed(f"eSpeak NG refuses the voice {setup.identifier!r}.")
+        self._select(setup.identifier)
         for parameter, value in (
             (_RATE, setup.words_per_minute),
             (_VOLUME, _VOLUME_PERCENT),
@@ -206,6 +226,11 @@ class Espeak:
         ):
             self._library.espeak_SetParameter(parameter, value, 0)
         self._setup = setup
+
+    def _select(self, identifier: str) -> None:
+        self._setup = None
+        if self._library.espeak_SetVoiceByName(identifier.encode()) != 0:
+            raise EngineFailed(f"eSpeak NG refuses the voice {identifier!r}.")
 
     def _on_sound(self, samples: int | None, count: int, events: Any) -> int:
         """What the library calls: 0 lets it go on, 1 stops it."""

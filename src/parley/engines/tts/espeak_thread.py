@@ -79,6 +79,13 @@ class EspeakThread:
         finally:
             bursts.close()
 
+    async def phonemes(self, text: str, identifier: str, tie: str) -> str:
+        """The text in the International Phonetic Alphabet, as that voice pronounces it."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._executor, self._espeak.phonemes, text, identifier, tie
+        )
+
     def _run_next(self) -> None:
         with self._queueing:
             _, _, work = heapq.heappop(self._waiting)

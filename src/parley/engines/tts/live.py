@@ -33,10 +33,11 @@ from pipecat.utils.text.base_text_aggregator import TextType
 
 from parley.core.audio import Audio, pcm_bytes
 from parley.core.errors import EngineTimeout
-from parley.engines.spec import SpeechOptions, Synthesizer
+from parley.engines.spec import SpeechOptions, Synthesizer, performed_tags
 from parley.engines.tts.aggregation import SpeechAggregator
 from parley.engines.tts.pace import Pace
 from parley.engines.tts.speakable import speakable
+from parley.engines.tts.spoken_form import spoken_form
 from parley.engines.tts.utterance import Portion, SpeakingRate, Utterance
 
 MAX_AHEAD_MS = 4000
@@ -94,15 +95,18 @@ class LiveSpeech(TTSService):
         )
         self._engine = engine
         self._options = options
-        self._rate_hz = output_rate_hz
-        self._gap = Portion(bytes(pcm_bytes(sentence_gap_ms, output_rate_hz)), 0)
+        self._sentence_gap_ms = sentence_gap_ms
+        self.set_output_rate(output_rate_hz)
         self._text_before = ""
         self._engine_timeout_s = engine_timeout_s
         self._reports_progress = reports_progress
         self._pace = Pace(max_ahead_ms)
         self._rate = SpeakingRate()
         self._segment: AggregatedTextFrame | None = None
-        self._text_aggregator = SpeechAggregator(self._is_hurried, options.language or None)
+        self._tags = performed_tags(engine)
+        self._text_aggregator = SpeechAggregator(
+            self._is_hurried, options.language or None, self._tags
+        )
 
     @property
     def options(self) -> SpeechOptions:
@@ -115,6 +119,11 @@ class LiveSpeech(TTSService):
         self._options = options
         self._text_aggregator.set_language(options.language or None)
 
+    def set_output_rate(self, rate_hz: int) -> None:
+        """The rate of the sound that leaves, before the first of it does."""
+        self._rate_hz = rate_hz
+        self._gap = Portion(bytes(pcm_bytes(self._sentence_gap_ms, rate_hz)), 0)
+
     def can_generate_metrics(self) -> bool:
         return True
 
@@ -122,7 +131,7 @@ class LiveSpeech(TTSService):
         if isinstance(frame, InterruptionFrame):
             self._pace.reset()
         elif isinstance(frame, TTSSpeakFrame | AggregatedTextFrame) and not _is_silent(frame):
-            frame.text = await speakable(frame.text, frame.text_type)
+            frame.text = await speakable(frame.text, frame.text_type, self._tags)
         await super().process_frame(frame, direction)
 
     async def push_frame(
@@ -165,7 +174,8 @@ class LiveSpeech(TTSService):
 
     async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
         """One sentence as frames; the audio context opens with its first sound."""
-        utterance = Utterance(text, self._rate_hz, self._rate)
+        spoken = spoken_form(text, self._options.language)
+        utterance = Utterance(text, self._rate_hz, self._rate, spoken)
         is_first = not self.audio_context_available(context_id)
         if is_first:
             await self.start_ttfb_metrics()
@@ -197,7 +207,7 @@ class LiveSpeech(TTSService):
 
     async def _portions(self, utterance: Utterance) -> AsyncGenerator[Portion]:
         async with AsyncExitStack() as stack:
-            sounds = self._engine.synthesize(utterance.row.text, self._options)
+            sounds = self._engine.synthesize(utterance.spoken, self._options)
             close: Callable[[], Awaitable[None]] | None = getattr(sounds, "aclose", None)
             if close is not None:
                 stack.push_async_callback(close)

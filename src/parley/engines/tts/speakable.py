@@ -10,6 +10,7 @@ from pipecat.utils.text.transforms.strip_markdown import strip_markdown
 
 _FENCE_LENGTH = 3
 _LONGEST_TAG = 300
+_TAG_NAME = re.compile(r"<([A-Za-z]+)[\s/>]")
 _LEFT_OVER = re.compile(
     r"`+|~~+|__+|(?<![\w*])_(?=\w)|(?<=\w)_(?![\w_])"  # code, struck through, underlined
     r"|\*{2,}|(?<!\S)\*(?=\w)|(?<=[\w.,!?;:])\*(?!\S)"  # bold and italic that lost its partner
@@ -17,12 +18,16 @@ _LEFT_OVER = re.compile(
 )
 
 
-async def speakable(text: str, text_type: TextType | str = TextType.SENTENCE) -> str:
+async def speakable(
+    text: str,
+    text_type: TextType | str = TextType.SENTENCE,
+    tags: frozenset[str] = frozenset(),
+) -> str:
     """The text as it can be spoken, white space single; "" when nothing of it can.
 
-    It has the form of Pipecat's text transforms.
+    It has the form of Pipecat's text transforms. ``tags`` are kept: the engine acts them out.
     """
-    sieve = MarkupSieve()
+    sieve = MarkupSieve(tags)
     text = await strip_markdown(sieve.push(text) + sieve.flush(), text_type)
     text = " ".join(_LEFT_OVER.sub(" ", text).split())
     return text if any(map(str.isalnum, text)) else ""
@@ -37,9 +42,13 @@ class _Inside(Enum):
 
 
 class MarkupSieve:
-    """Lets a text that comes in pieces through, without its code blocks, JSON and tags."""
+    """Lets a text that comes in pieces through, without its code blocks, JSON and tags.
 
-    def __init__(self) -> None:
+    ``tags`` names those that pass; small letters.
+    """
+
+    def __init__(self, tags: frozenset[str] = frozenset()) -> None:
+        self._tags = tags
         self.reset()
 
     def reset(self) -> None:
@@ -123,7 +132,10 @@ class MarkupSieve:
 
     def _in_tag(self, character: str) -> str:
         if character == ">":
-            return self._leave()
+            tag = self._held + character
+            name = _TAG_NAME.match(tag)
+            self._leave()
+            return tag if name and name[1].lower() in self._tags else " "
         self._held += character
         if character == "<" or len(self._held) > _LONGEST_TAG:
             held, self._held, self._inside = self._held, "", _Inside.TEXT

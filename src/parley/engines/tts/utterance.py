@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from parley.core.audio import BYTES_PER_SAMPLE, Audio, Resampler, pcm_bytes
+from parley.engines.tts.spoken_form import SpokenForm, as_written
 from parley.engines.tts.words import WordRow, letters_in
 
 CHUNK_MS = 20
@@ -57,10 +58,18 @@ class _Mark:
 
 
 class Utterance:
-    """Takes an engine's audio for one text and gives out portions of it."""
+    """Takes an engine's audio for one text and gives out portions of it.
 
-    def __init__(self, text: str, rate_hz: int, rate: SpeakingRate) -> None:
-        self.row = WordRow(text)
+    ``row`` are the words as they were written, which is what the conversation keeps. The engine
+    is given ``spoken``, and what it tells of its words is told of theirs.
+    """
+
+    def __init__(
+        self, text: str, rate_hz: int, rate: SpeakingRate, spoken: SpokenForm | None = None
+    ) -> None:
+        self._form = spoken or as_written(text)
+        self.row = WordRow(self._form.written)
+        self._spoken_row = WordRow(self._form.spoken)
         self._rate_hz = rate_hz
         self._rate = rate
         self._resampler: Resampler | None = None
@@ -74,6 +83,11 @@ class Utterance:
         self._chunk = pcm_bytes(CHUNK_MS, rate_hz)
 
     @property
+    def spoken(self) -> str:
+        """What the engine is to say."""
+        return self._spoken_row.text
+
+    @property
     def has_sound(self) -> bool:
         return self._taken > 0
 
@@ -82,7 +96,7 @@ class Utterance:
         self._add(self._resampled(audio))
         if audio.words:
             self._letters += letters_in(audio.words)
-            self._marks.append(_Mark(self._taken, self.row.done_after(self._letters)))
+            self._marks.append(_Mark(self._taken, self._written(self._letters)))
         yield from self._give(is_hurried=is_hurried)
 
     def end(self) -> Iterator[Portion]:
@@ -91,7 +105,7 @@ class Utterance:
             self._add(self._resampler.flush())
         if not self._taken:
             return
-        self._rate.learn(self.row.letters, self._ms(self._taken), bool(self._letters))
+        self._rate.learn(self._spoken_row.letters, self._ms(self._taken), bool(self._letters))
         self._marks.append(_Mark(self._taken, len(self.row)))
         self._waiting.extend(bytes(-len(self._waiting) % self._chunk))
         yield from self._give(is_hurried=True)
@@ -116,10 +130,17 @@ class Utterance:
         while self._marks and self._marks[0].byte <= self._given:
             self._words_done = max(self._words_done, self._marks.popleft().words_done)
         if self._must_guess():
-            guess = self.row.done_after(self._rate.letters_after(self._ms(self._given)))
+            guess = self._written(self._rate.letters_after(self._ms(self._given)))
             # The last word is not given away before the sound has ended.
             self._words_done = max(self._words_done, min(guess, len(self.row) - 1))
         return self._words_done
+
+    def _written(self, letters: int) -> int:
+        """How many written words are complete once so many spoken letters are."""
+        done = self._spoken_row.done_after(letters)
+        if done >= len(self._spoken_row):
+            return len(self.row)
+        return self.row.done_at(self._form.written_at(self._spoken_row.starts[done]))
 
     def _must_guess(self) -> bool:
         if self._letters or self._rate.tells_words:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 from pipecat.audio.vad.silero import SileroOnnxModel, SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADParams, VADState
 
 from parley.engines.onnx import load_carried_model
 
 RATE_HZ = 16_000
+WINDOW = 512
 
 # Loudness, which the volume limit is about, weighs high tones up to 4 dB more than plain level.
 _WEIGHTING_DB = 3.4
@@ -31,7 +33,7 @@ class SileroVad:
     def warm_up(self) -> None:
         """Load the model and run it once; afterwards ``analyzer`` costs next to nothing."""
         self._session = load_carried_model("pipecat.audio.vad.data", "silero_vad.onnx")
-        _SharedModel(self._session)(np.zeros(512, dtype=np.float32), RATE_HZ)
+        _SharedModel(self._session)(np.zeros(WINDOW, dtype=np.float32), RATE_HZ)
 
     def analyzer(
         self, *, confidence: float, start_ms: int, stop_ms: int, min_volume: float
@@ -47,6 +49,32 @@ class SileroVad:
             min_volume=min_volume,
         )
         return CallVadAnalyzer(self._session, params)
+
+    def ear(self) -> VoiceEar:
+        """The bare model for one recording; it blocks for 0.2 ms a window."""
+        if self._session is None:
+            self.warm_up()
+        assert self._session is not None
+        return VoiceEar(self._session)
+
+
+class VoiceEar:
+    """Tells for one recording, window by window, how likely somebody speaks in it."""
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._model = _SharedModel(session)
+        self._windows_of_silence = 0
+
+    def confidence(self, samples: NDArray[np.float32]) -> float:
+        """0 to 1 for the next ``WINDOW`` samples (-1 to 1) at 16 kHz."""
+        if not np.any(samples):
+            self._windows_of_silence += 1
+            # Hours of digital silence are a small file, and the model's state is settled.
+            if self._windows_of_silence > _VOLUME_WINDOWS:
+                return 0.0
+        else:
+            self._windows_of_silence = 0
+        return float(self._model(samples, RATE_HZ)[0].item())
 
 
 class _SharedModel(SileroOnnxModel):

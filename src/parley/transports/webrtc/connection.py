@@ -23,7 +23,7 @@ from aiortc import (
 )
 from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 
-from parley.core.errors import BadOffer
+from parley.core.errors import BadOffer, NotSupported
 from parley.core.log import get_logger
 from parley.transports.webrtc.aiortc_inside import (
     TESTED_AIORTC,
@@ -95,9 +95,9 @@ class BrowserConnection(SmallWebRTCConnection):
         await self._create_answer(sdp, type)
 
     async def renegotiate(self, sdp: str, type: str, restart_pc: bool = False) -> None:
-        """Answer a further offer on the same peer connection."""
+        """Answer a further offer on the same peer connection; ``restart_pc`` is refused."""
         if restart_pc:
-            raise NotImplementedError("A restart takes a new BrowserConnection.")
+            raise NotSupported("A restart takes a new connection.")
         await self._create_answer(sdp, type)
 
     async def _create_answer(self, sdp: str, type: str) -> None:

@@ -44,7 +44,7 @@ class ScriptedOptions(EngineOptions):
     """``script`` is the path of a YAML file, or the name of one that comes with Parley.
 
     ``time_zone`` is where "today" and "tomorrow" are seen from, such as Europe/Berlin; empty
-    means the time zone of this machine.
+    means the agent's time zone, and without one this machine's.
     """
 
     script: str | Path = "receptionist"
@@ -60,6 +60,7 @@ class ScriptedChatter:
 
     def __init__(self, options: ScriptedOptions, clock: Clock | None = None) -> None:
         self._file = find_script(str(options.script))
+        self._has_own_zone = bool(options.time_zone)
         self._clock = clock or _clock_of(options.time_zone)
         self._changed_ns = 0
         self._listener: Listener | None = None
@@ -84,7 +85,7 @@ class ScriptedChatter:
         if listener is None or (_is_start(messages) and self._is_stale()):
             listener = await asyncio.to_thread(self._open)
         names = frozenset(tool.name for tool in tools)
-        turn = next_turn(messages, listener, names, self._clock())
+        turn = next_turn(messages, listener, names, self._now(options.time_zone))
         for group in _GROUP.findall(turn.text):
             yield Delta(text=group)
         if turn.call is not None:
@@ -101,6 +102,10 @@ class ScriptedChatter:
 
     async def close(self) -> None:
         return None
+
+    def _now(self, time_zone: str) -> datetime:
+        now = self._clock()
+        return now.astimezone(ZoneInfo(time_zone)) if time_zone and not self._has_own_zone else now
 
     def _is_stale(self) -> bool:
         return self._modified_ns() != self._changed_ns

@@ -5,6 +5,7 @@ Values are plain text that tools can use: ``2026-03-03``, ``09:30``, ``Anna``, `
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time
 from typing import Any
@@ -35,7 +36,7 @@ COMMON_NAMES = tuple(name.capitalize() for name in _COMMON_NAMES.split())
 """First names that are no other word and that recognisers know."""
 
 
-class SlotType:
+class SlotType(ABC):
     """What every kind of slot can do.
 
     ``said`` is the pattern for recognisers; the words in ``typed`` are understood as well.
@@ -56,9 +57,9 @@ class SlotType:
         """Whether these words fill the slot even where no pattern expects it."""
         return True
 
+    @abstractmethod
     def value(self, words: tuple[str, ...], now: datetime) -> str | None:
         """The value these words stand for; None when there is none (the 31st of February)."""
-        raise NotImplementedError
 
     def spoken(self, value: str) -> str:
         return value

@@ -1,0 +1,65 @@
+"""Opens everything that knows who may do what."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from parley.access.caller import MinuteLimits
+from parley.access.client_secrets import ClientSecrets
+from parley.access.guard import DoorRules, Guard
+from parley.access.keys import KeyDesk
+from parley.access.ledger import Ledger
+from parley.access.rates import Rates, open_rates
+from parley.access.ring import KeyRing
+from parley.access.spool import Spool
+from parley.settings import Settings, is_loopback
+from parley.store.opening import Store, open_store
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who is asking and what they may.
+
+    ``guard`` knows callers, ``ledger`` quotas, ``secrets`` makes client secrets, ``keys`` keys.
+    """
+
+    guard: Guard
+    ledger: Ledger
+    rates: Rates
+    secrets: ClientSecrets
+    keys: KeyDesk
+    ring: KeyRing
+
+
+@asynccontextmanager
+async def open_access(
+    settings: Settings, store: Store, *, origins: Sequence[str] = ()
+) -> AsyncGenerator[Access]:
+    """Open it over the store. ``origins`` are the sites whose pages may call from browsers."""
+    rates = await open_rates(settings.redis_url or "", offers=settings.rate_offers)
+    rules = DoorRules(
+        opens_locally=is_loopback(settings.server_host),
+        opens_to_all="web" in settings.allow_anonymous,
+        origins=tuple(origins),
+        limits=MinuteLimits(
+            requests=settings.rate_requests,
+            audio_s=settings.rate_audio_s,
+            tokens=settings.rate_tokens,
+        ),
+    )
+    secrets = ClientSecrets()
+    async with AsyncExitStack() as stack:
+        ring = await stack.enter_async_context(KeyRing(store))
+        settings.require_safe_listener(has_keys=ring.has_keys)
+        spool = Spool(settings.data_dir / "unsettled.jsonl")
+        ledger = await stack.enter_async_context(Ledger(store.usage, ring, rates, spool))
+        guard = Guard(ring, secrets, rates, rules)
+        yield Access(guard, ledger, rates, secrets, KeyDesk(store.keys), ring)
+
+
+async def has_keys(settings: Settings) -> bool:
+    """Whether a key was ever made."""
+    async with open_store(settings) as store:
+        return bool(await store.keys.all())

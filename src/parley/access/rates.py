@@ -1,0 +1,189 @@
+"""What a key may do in a minute: requests, seconds of sound, tokens, tries to call."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Literal
+
+from parley.access.caller import Caller
+from parley.core.errors import BadSettings, RateLimited
+from parley.core.log import get_logger
+
+if TYPE_CHECKING:
+    from limits import RateLimitItem
+    from limits.aio.strategies import RateLimiter
+
+log = get_logger(__name__)
+
+Counted = Literal["requests", "audio_s", "tokens", "offers"]
+
+_WORDS: dict[Counted, str] = {
+    "requests": "requests",
+    "audio_s": "seconds of sound",
+    "tokens": "tokens",
+    "offers": "calls begun",
+}
+_HEADERS: dict[Counted, str] = {
+    "requests": "requests",
+    "audio_s": "audio-seconds",
+    "tokens": "tokens",
+    "offers": "requests",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a caller stands with one limit."""
+
+    counted: Counted
+    limit: int
+    remaining: int
+    reset_s: float
+
+
+class Rates:
+    """Counts in windows of a minute. ``offers`` is the limit on tries to begin a call."""
+
+    def __init__(self, limiter: RateLimiter, *, offers: int) -> None:
+        from limits import RateLimitItemPerMinute
+
+        self._limiter = limiter
+        self._offers = offers
+        self._per_minute = RateLimitItemPerMinute
+
+    async def enter(self, caller: Caller, *, offer: bool = False) -> list[Standing]:
+        """Count a request. Raises ``RateLimited`` when it, or what came before, is too much."""
+        from limits.errors import StorageError
+
+        standings: list[Standing] = []
+        try:
+            await self._enter(caller, offer, standings)
+        except StorageError as error:
+            # Rates protect the engines; a counter that is away must not close the house.
+            log.warning("rates_not_counted", error=str(error))
+        return standings
+
+    async def _enter(self, caller: Caller, offer: bool, standings: list[Standing]) -> None:
+        limits = caller.limits
+        # A page on this machine may be reloaded as often as one likes.
+        if offer and not (caller.is_local and not caller.key_id):
+            await self._count("offers", self._offers, caller, standings)
+        else:
+            await self._count("requests", limits.requests, caller, standings)
+        await self._look("audio_s", limits.audio_s, caller, standings)
+        await self._look("tokens", limits.tokens, caller, standings)
+
+    async def spend(self, caller: Caller, *, audio_s: float = 0, tokens: int = 0) -> None:
+        """Count what a request came to. It has been served: nothing is refused any more."""
+        from limits.errors import StorageError
+
+        try:
+            await self._spend(caller, audio_s, tokens)
+        except StorageError as error:
+            log.warning("rates_not_counted", error=str(error))
+
+    async def _spend(self, caller: Caller, audio_s: float, tokens: int) -> None:
+        limits = caller.limits
+        if limits.audio_s and audio_s > 0:
+            item = self._item("audio_s", limits.audio_s)
+            await self._limiter.hit(item, caller.budget, cost=math.ceil(audio_s))
+        if limits.tokens and tokens > 0:
+            await self._limiter.hit(self._item("tokens", limits.tokens), caller.budget, cost=tokens)
+
+    async def _count(
+        self, counted: Counted, limit: int, caller: Caller, standings: list[Standing]
+    ) -> None:
+        if not limit:
+            return
+        item = self._item(counted, limit)
+        is_allowed = await self._limiter.hit(item, caller.budget)
+        standing = await self._standing(counted, item, caller)
+        standings.append(standing)
+        if not is_allowed:
+            raise _refusal(standing, standings)
+
+    async def _look(
+        self, counted: Counted, limit: int, caller: Caller, standings: list[Standing]
+    ) -> None:
+        if not limit:
+            return
+        standing = await self._standing(counted, self._item(counted, limit), caller)
+        standings.append(standing)
+        if not standing.remaining:
+            raise _refusal(standing, standings)
+
+    async def _standing(self, counted: Counted, item: RateLimitItem, caller: Caller) -> Standing:
+        stats = await self._limiter.get_window_stats(item, caller.budget)
+        reset_s = max(0.0, stats.reset_time - time.time())
+        return Standing(counted, item.amount, max(0, stats.remaining), reset_s)
+
+    def _item(self, counted: Counted, limit: int) -> RateLimitItem:
+        return self._per_minute(limit, namespace=f"parley/{counted}")
+
+
+class OverRate(RateLimited):
+    """Too much in this minute; knows how the caller stands, for the answer's headers."""
+
+    standings: tuple[Standing, ...] = ()
+
+
+def _refusal(standing: Standing, standings: list[Standing]) -> OverRate:
+    wait_s = max(1, math.ceil(standing.reset_s))
+    error = OverRate(
+        f"Too many {_WORDS[standing.counted]} in a minute: the limit is {standing.limit}.",
+        hint=f"Wait {wait_s} s.",
+        retry_after_s=wait_s,
+    )
+    error.standings = tuple(standings)
+    return error
+
+
+def rate_headers(standings: list[Standing] | tuple[Standing, ...]) -> dict[str, str]:
+    """``x-ratelimit-limit-requests`` and its like."""
+    headers: dict[str, str] = {}
+    for standing in standings:
+        name = _HEADERS[standing.counted]
+        headers[f"x-ratelimit-limit-{name}"] = str(standing.limit)
+        headers[f"x-ratelimit-remaining-{name}"] = str(standing.remaining)
+        headers[f"x-ratelimit-reset-{name}"] = duration(standing.reset_s)
+    return headers
+
+
+def duration(seconds: float) -> str:
+    """``12ms``, ``1s``, ``6m0s``, ``1h2m3s``: the way in which OpenAI writes durations."""
+    if seconds < 1:
+        return f"{math.ceil(seconds * 1000)}ms"
+    whole = math.ceil(seconds)
+    hours, rest = divmod(whole, 3600)
+    minutes, left = divmod(rest, 60)
+    if hours:
+        return f"{hours}h{minutes}m{left}s"
+    return f"{minutes}m{left}s" if minutes else f"{left}s"
+
+
+async def open_rates(redis_url: str, *, offers: int) -> Rates:
+    """Counters in this process's memory, or in Redis for several servers."""
+    # The library looks at every database that it knows: the loop goes on meanwhile.
+    await asyncio.to_thread(import_module, "limits.aio.strategies")
+    from limits.aio.storage import MemoryStorage, RedisStorage
+    from limits.aio.strategies import FixedWindowRateLimiter
+
+    if not redis_url:
+        return Rates(FixedWindowRateLimiter(MemoryStorage()), offers=offers)
+    try:
+        storage = RedisStorage(
+            f"async+{redis_url}",
+            wrap_exceptions=True,
+            implementation="redispy",
+            key_prefix="parley",
+        )
+    except Exception as error:
+        raise BadSettings(
+            f"PARLEY_REDIS_URL can't be used: {error}.",
+            hint='Install the client with pip install "parley-voice[redis]", and check the URL.',
+        ) from error
+    return Rates(FixedWindowRateLimiter(storage), offers=offers)

@@ -1,0 +1,103 @@
+"""Reads JSON bodies of bounded size, whatever their client says of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect
+
+from parley.api.errors import bad_field
+from parley.core.errors import BadRequest, InvalidValue, TooLarge, UploadStalled
+
+BodyT = TypeVar("BodyT", bound=BaseModel)
+
+DEFAULT_TENANT = "default"
+LINGER_BYTES = 4 * 1024 * 1024
+LINGER_S = 2.0
+
+
+async def read_json(
+    request: Request, shape: type[BodyT], *, most_bytes: int, stall_s: float
+) -> BodyT:
+    """The body as a model. Raises the error of its first fault, ``TooLarge``, ``UploadStalled``."""
+    gathered = bytearray()
+    try:
+        async for piece in pieces_of(request, most_bytes=most_bytes, stall_s=stall_s):
+            gathered += piece
+    except TooLarge:
+        await linger(request)
+        raise
+    try:
+        return shape.model_validate_json(bytes(gathered))
+    except ValidationError as error:
+        raise bad_field(error.errors(include_url=False)[0]) from error
+
+
+async def pieces_of(request: Request, *, most_bytes: int, stall_s: float) -> AsyncGenerator[bytes]:
+    """The body as it comes. Raises ``TooLarge``, ``UploadStalled``, ``BadRequest``."""
+    declared = declared_bytes(request)
+    if declared > most_bytes:
+        raise _too_large(most_bytes)
+    stream = request.stream()
+    seen = 0
+    while (piece := await next_piece(stream, stall_s)) is not None:
+        seen += len(piece)
+        if seen > most_bytes:
+            raise _too_large(most_bytes)
+        if piece:
+            yield piece
+
+
+async def next_piece(stream: AsyncGenerator[bytes], stall_s: float) -> bytes | None:
+    """None behind the last."""
+    try:
+        async with asyncio.timeout(stall_s):
+            return await anext(stream, None)
+    except TimeoutError as error:
+        raise UploadStalled(f"Nothing of the body came for {stall_s:g} s.") from error
+    except ClientDisconnect as error:
+        raise BadRequest("The body ended before it was complete.") from error
+
+
+async def linger(request: Request) -> None:
+    """Take a little more of a body that is refused, and throw it away: a client that is cut off
+    while it sends sees a broken connection instead of the answer."""
+    thrown_away = 0
+    try:
+        async with asyncio.timeout(LINGER_S):
+            async for piece in request.stream():
+                thrown_away += len(piece)
+                if thrown_away > LINGER_BYTES:
+                    return
+    except (TimeoutError, ClientDisconnect):
+        return
+
+
+def declared_bytes(request: Request) -> int:
+    """What Content-Length says; 0 where it says nothing."""
+    declared = request.headers.get("content-length", "")
+    if declared and not (declared.isascii() and declared.isdigit()):
+        raise InvalidValue("Content-Length is no number.")
+    return int(declared or 0)
+
+
+def _too_large(most_bytes: int) -> TooLarge:
+    return TooLarge(
+        f"The body is larger than {most_bytes:,} bytes.", hint="Send it in smaller parts."
+    )
+
+
+def tenant_of(request: Request) -> str:
+    """Whose request it is, as the access guard has left it in ``request.state.caller``."""
+    caller: Any = getattr(request.state, "caller", None)
+    return str(getattr(caller, "tenant", "") or DEFAULT_TENANT)
+
+
+def described_body(shape: type[BaseModel], kind: str = "application/json") -> dict[str, Any]:
+    """The body's schema for the OpenAPI document, as FastAPI's ``openapi_extra``."""
+    schema = shape.model_json_schema()
+    return {"requestBody": {"required": True, "content": {kind: {"schema": schema}}}}

@@ -1,0 +1,46 @@
+"""``parley serve``, ``parley check`` and ``parley version``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+from parley import __version__
+from parley.access.opening import has_keys
+from parley.agents.catalog import AgentCatalog
+from parley.cli.agents import report_agents
+from parley.cli.engines import show_chosen
+from parley.cli.verb import OK, Verb, settings_of
+from parley.settings import Settings
+
+
+def _serve(given: argparse.Namespace) -> int:
+    settings = settings_of(given)
+    _require_safe_listener(settings)
+    from parley.app import serve
+
+    return serve(settings)
+
+
+def _check(given: argparse.Namespace) -> int:
+    settings = settings_of(given)
+    _require_safe_listener(settings)
+    print(f"settings  {len(settings.model_fields_set)} set, all good")
+    found = report_agents(AgentCatalog.from_settings(settings).files(), settings)
+    return max(found, asyncio.run(show_chosen(settings)))
+
+
+def _require_safe_listener(settings: Settings) -> None:
+    """Keys make any listener safe; whoever needs none is not kept waiting for the database."""
+    keys_exist = not settings.is_open and asyncio.run(has_keys(settings))
+    settings.require_safe_listener(has_keys=keys_exist)
+
+
+def _version(given: argparse.Namespace) -> int:
+    print(__version__)
+    return OK
+
+
+SERVE = Verb(("serve",), "Start the server.", _serve)
+CHECK = Verb(("check",), "Check settings, agents and engines without starting.", _check)
+VERSION = Verb(("version",), "Print the version.", _version, takes_settings=False)

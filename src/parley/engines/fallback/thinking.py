@@ -1,0 +1,117 @@
+"""A chain of language models that looks like one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+
+from parley.core.errors import EngineFailed
+from parley.core.log import get_logger
+from parley.engines.fallback.chain import Attempt, Chain, Tell
+from parley.engines.fallback.limits import StageLimits
+from parley.engines.fallback.member import Member, reason_of
+from parley.engines.fallback.seam import Seam, carried_on
+from parley.engines.fallback.timing import Drip, closing, within
+from parley.engines.spec import ChatOptions, Chatter, Delta, Message, Status, ToolSchema
+
+log = get_logger(__name__)
+
+# A reply that comes more slowly than this can't be spoken without holes.
+LETTERS_PER_S = 8.0
+_NOTHING = Delta()
+
+
+class FallbackChat:
+    """A ``Chatter`` over several.
+
+    Text that was given out stands: the next model carries on from there. Tools that were asked
+    for stand too, and end the reply if their model fails afterwards, so that none is run twice.
+    An empty ``Delta`` is an engine's sign of life and goes no further.
+    """
+
+    def __init__(self, chain: Chain[Chatter]) -> None:
+        self.chain = chain
+
+    def for_call(self, tell: Tell, limits: StageLimits | None = None) -> FallbackChat:
+        """The same engines for one call, which is told of replacements."""
+        return FallbackChat(self.chain.for_call(tell, limits))
+
+    @property
+    def members(self) -> tuple[Member[Chatter], ...]:
+        return self.chain.members
+
+    async def warm_up(self) -> None:
+        await self.chain.serving.engine.warm_up()
+
+    async def check(self) -> Status:
+        return await self.chain.serving.engine.check()
+
+    def grammar(self) -> str:
+        return self.chain.serving.engine.grammar()
+
+    async def chat(
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema], options: ChatOptions
+    ) -> AsyncGenerator[Delta]:
+        request = self.chain.request()
+        said: list[str] = []
+        has_asked_tools = False
+        while True:
+            attempt = request.attempt()
+            try:
+                deltas = self._ask(attempt, "".join(said), messages, tools, options)
+                async with aclosing(deltas):
+                    async for delta in deltas:
+                        said.append(delta.text)
+                        has_asked_tools = has_asked_tools or bool(delta.tools)
+                        yield delta
+                attempt.succeeded()
+                return
+            except (GeneratorExit, asyncio.CancelledError):
+                attempt.left()
+                raise
+            except Exception as error:
+                if has_asked_tools:
+                    log.warning("model_failed_late", engine=attempt.member.name, error=str(error))
+                    attempt.member.failed(reason_of(error))
+                    return
+                await request.failed(attempt, error)
+
+    async def _ask(
+        self,
+        attempt: Attempt[Chatter],
+        said: str,
+        messages: Sequence[Message],
+        tools: Sequence[ToolSchema],
+        options: ChatOptions,
+    ) -> AsyncGenerator[Delta]:
+        """One model's reply; what it repeats of ``said`` is left out."""
+        name, engine = attempt.member.name, attempt.engine
+        if not attempt.is_first_choice:
+            # A model's name means nothing to another engine.
+            options = replace(options, model="")
+        seam, drip = Seam(said), Drip(attempt.gap_s)
+        is_empty = True
+        deadline_s = time.monotonic() + attempt.first_s
+        async with attempt.member.place(options.tenant, attempt.first_s):
+            asked = carried_on(messages, said) if said.strip() else messages
+            async with closing(engine.chat(asked, tools, options)) as deltas:
+                delta = await within(deadline_s - time.monotonic(), deltas, name)
+                while delta is not None:
+                    if delta == _NOTHING:
+                        drip.lives()
+                    else:
+                        attempt.has_given = True
+                        is_empty = is_empty and not (delta.text.strip() or delta.tools)
+                        drip.came(time.monotonic(), len(delta.text) / LETTERS_PER_S)
+                        delta = replace(delta, text=seam.take(delta.text)) if said else delta
+                        if delta != _NOTHING:
+                            yield delta
+                    delta = await within(drip.wait_begins(time.monotonic()), deltas, name)
+        if is_empty and not said.strip():
+            raise EngineFailed(f"{name} answered nothing.")
+
+    async def close(self) -> None:
+        """The engines are shared and belong to the catalog, which closes them."""

@@ -1,0 +1,145 @@
+"""What engines that compute in this process have in common: options, models, shares, threads."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+from pydantic import Field
+
+from parley.core.errors import EngineUnavailable, ModelMissing
+from parley.engines.model_files import ModelFiles
+from parley.engines.resources import (
+    Budget,
+    Demand,
+    LocalOptions,
+    Machine,
+    MachineShares,
+    Share,
+    counted_cores,
+    gpu_count,
+)
+from parley.engines.spec import Model, PullProgress, Status
+from parley.settings import data_folder
+
+MODELS = "models"
+
+
+class LocalModelOptions(LocalOptions):
+    """Options of an engine that runs a model from this machine's disk."""
+
+    model: str = Field("", description="A model's name, a repository or a folder.")
+    data_dir: Path = Field(
+        default_factory=data_folder, description="Models are in its folder `models`."
+    )
+
+
+class LocalEngine:
+    """The part of an engine that keeps models on disk and computes on a share of the machine.
+
+    Implements ``ModelKeeper`` and ``UsesResources``.
+    """
+
+    def __init__(
+        self, options: LocalModelOptions, files: ModelFiles, package: str, extra: str
+    ) -> None:
+        self._settings = options
+        self._files = files
+        self._package = package
+        self._extra = extra
+        self._share: Share | None = None
+        self._loading = asyncio.Lock()
+
+    # ── models ───────────────────────────────────────────────────────────────────────────────
+
+    async def models(self) -> Sequence[Model]:
+        return await asyncio.to_thread(self._files.models)
+
+    async def pull(self, model: str) -> AsyncGenerator[PullProgress]:
+        async with aclosing(self._files.pull(model)) as steps:
+            async for step in steps:
+                yield step
+
+    async def remove(self, model: str) -> None:
+        await self._files.remove(model)
+
+    @property
+    def has_model(self) -> bool:
+        """Whether the model that it is to use is on disk."""
+        return self._files.has(self._settings.model)
+
+    # ── resources ────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def share(self) -> Share | None:
+        return self._share
+
+    def take(self, share: Share) -> None:
+        self._share = share
+
+    def demand(self) -> Demand:
+        raise NotImplementedError
+
+    async def _own_share(self) -> Share:
+        """Its share; where nobody divided the machine, it is alone on it."""
+        if self._share is None:
+            await MachineShares().among([self])
+        return self._share or Share()
+
+    def _places(self) -> int:
+        """How many requests are to be let in at a time, also before it has its share."""
+        if self._share is not None:
+            return self._share.max_concurrent
+        alone = Budget(Machine(counted_cores()))
+        return alone.share_out([self.demand()])[0].max_concurrent
+
+    # ── readiness ────────────────────────────────────────────────────────────────────────────
+
+    async def check(self) -> Status:
+        return await asyncio.to_thread(self._check)
+
+    def _check(self) -> Status:
+        if not is_installed(self._package):
+            return Status(False, f"{self._package} is not installed", install_hint(self._extra))
+        model = self._settings.model
+        if not self._files.has(model):
+            detail = f"its model {model} is not on this machine"
+            hint = f"Fetch it: {self._files.pull_command(model)}"
+            return Status(False, detail, hint, missing_model=model)
+        if self._settings.device == "cuda" and not gpu_count():
+            hint = "Install NVIDIA's driver, or set device: cpu."
+            return Status(False, "there is no GPU that it could use", hint)
+        return Status(True, f"{model}, {self._share}" if self._share else model)
+
+    def _model_folder(self) -> Path:
+        """Raises ``EngineUnavailable`` or ``ModelMissing`` when it can't be loaded."""
+        status = self._check()
+        if status.missing_model:
+            raise ModelMissing(
+                f"{self._files.engine}: {status.detail}.",
+                model=status.missing_model,
+                hint=status.hint,
+            )
+        if not status.ok:
+            raise EngineUnavailable(f"{self._files.engine}: {status.detail}.", hint=status.hint)
+        return self._files.path(self._settings.model)
+
+    def _model_mb(self) -> int:
+        """About what the model takes in memory."""
+        folder = self._files.path(self._settings.model)
+        here = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        known = self._files.known.get(self._settings.model)
+        return (here or (known.bytes if known else 0)) // 1_000_000
+
+
+def is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def install_hint(extra: str) -> str:
+    return (
+        f"Install it: PARLEY_EXTRAS={extra} scripts/serve, or pip install 'parley-voice[{extra}]'."
+    )

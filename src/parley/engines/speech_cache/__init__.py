@@ -1,0 +1,1 @@
+"""Keeps what was spoken, so that saying it again costs no synthesis."""

@@ -1,0 +1,48 @@
+"""Speaks in advance what every call of an agent may need at once: greeting, apologies, goodbye."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from parley.agents.schema import Agent
+from parley.core.log import get_logger
+from parley.engines.fallback.speaking import FallbackSpeech
+from parley.engines.spec import SpeechOptions, performed_tags
+from parley.engines.speech_cache.cached import CachedSpeech
+from parley.engines.tts.speakable import speakable
+from parley.engines.tts.spoken_form import spoken_form
+
+log = get_logger(__name__)
+
+WARMING_LIMIT_S = 30.0
+
+
+def first_words(agent: Agent) -> list[str]:
+    """What is said as it stands in the agent's file, the greeting first."""
+    sorry = agent.sorry
+    texts = (agent.greeting.text, sorry.llm, sorry.stt, agent.safety.sentence, agent.goodbye)
+    needed = [text for text in texts if text]
+    return [t for t in needed if t != agent.safety.sentence or agent.safety.refuse]
+
+
+async def warm_speech(agent: Agent, speech: FallbackSpeech, options: SpeechOptions) -> None:
+    """Have it spoken by the voice that serves first, as a call would hear it.
+
+    A voice that is slow is given up after a while: what is missing is spoken when it is needed.
+    """
+    voice = speech.members[0].engine
+    if not isinstance(voice, CachedSpeech):
+        return
+    tags = performed_tags(voice)
+    texts = [
+        spoken_form(await speakable(text, tags=tags), options.language).spoken
+        for text in first_words(agent)
+    ]
+    try:
+        async with asyncio.timeout(WARMING_LIMIT_S):
+            kept = await voice.keep(texts, replace(options, tenant=""))
+    except TimeoutError:
+        log.warning("speech_warming_slow", agent=agent.name, limit_s=WARMING_LIMIT_S)
+    else:
+        log.info("speech_warmed", agent=agent.name, texts=kept)

@@ -1,0 +1,282 @@
+"""One turn of an agent in writing: the model is asked, its tools run, and it is asked again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from parley.agents.schema import Agent
+from parley.core.errors import ToolFailed
+from parley.core.events import Event
+from parley.engines.fallback.chain import Replacement
+from parley.engines.llm.guarding import Guard
+from parley.engines.spec import (
+    ChatOptions,
+    Chatter,
+    Delta,
+    Message,
+    ToolRequest,
+    ToolSchema,
+    Usage,
+)
+from parley.session.house import EngineDesk, Toolshed
+from parley.session.pipeline import CallEngines, Replaceable
+from parley.session.round_memory import RoundMemory
+from parley.session.toolbelt import Toolbelt
+from parley.tools.spec import Tool, ToolCall
+
+MOST_ROUNDS = 8
+"""So often the model may ask for tools in one turn; then it has to answer."""
+CLOSING_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request adds to the agent's own ways.
+
+    ``tools`` are the client's: the model's requests for them are handed back to it. What
+    ``options`` leaves open is as in the agent's calls. ``id`` names the turn in events.
+    """
+
+    id: str = ""
+    tools: tuple[ToolSchema, ...] = ()
+    options: ChatOptions = field(default_factory=ChatOptions)
+
+
+class WrittenActions:
+    """``CallActions`` where there is no call: what a tool says becomes part of the reply."""
+
+    def __init__(self, call_id: str) -> None:
+        self._call_id = call_id
+        self.said: list[str] = []
+
+    @property
+    def call_id(self) -> str:
+        return self._call_id
+
+    async def say(self, text: str) -> None:
+        self.said.append(text)
+
+    async def hang_up(self) -> None:
+        """There is no line to hang up; the tool's own rule ends the turn."""
+
+    async def adjust_speech(self, *, speed: float = 1.0, volume: float = 1.0) -> None:
+        raise ToolFailed("This conversation is in writing: there is no voice to adjust.")
+
+
+class TurnRunner:
+    """Lets agents answer in writing, with the engines, tools and limits of their calls."""
+
+    def __init__(
+        self,
+        engines: EngineDesk,
+        tools: Toolshed,
+        announce: Callable[[Event], None] | None = None,
+        memory: RoundMemory | None = None,
+    ) -> None:
+        self._engines = engines
+        self._tools = tools
+        self._announce = announce or _tell_nobody
+        self._memory = memory or RoundMemory()
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def run_turn(
+        self, agent: Agent, messages: Sequence[Message], asked: Asked | None = None
+    ) -> AsyncGenerator[Delta]:
+        """The agent's reply to ``messages``, which hold no instructions of its own.
+
+        Usage is that of all rounds together and comes with the last delta. Closing the iterator
+        stops the model and every tool that may be interrupted.
+        """
+        asked = asked or Asked()
+        self._engines.require_ready(agent)
+        engines = await self._engines.engines_for(agent, "")
+        turn = _Turn(agent, engines, self._tools.tools_for(agent), asked)
+        whose = (asked.options.tenant, agent.name)
+        turn.hear(self._memory.recalled(whose, messages))
+        belt = Toolbelt(turn.tools, turn.actions, self._announce)
+        for rounds_left in reversed(range(MOST_ROUNDS)):
+            async with aclosing(turn.ask(may_use_tools=rounds_left > 0)) as words:
+                async for text in words:
+                    yield Delta(text=text)
+            if turn.handed_back or not turn.wanted:
+                break
+            await self._run(belt, turn)
+            for text in turn.told():
+                yield Delta(text=text)
+            if turn.is_over:
+                break
+        if turn.has_used_tools and not turn.handed_back:
+            self._memory.keep(whose, messages, turn.shown, turn.happened())
+        yield Delta(tools=turn.handed_back, usage=turn.usage, finish=turn.finish or "stop")
+
+    async def close(self) -> None:
+        """Wait shortly for tools that must not be interrupted, then let go."""
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=CLOSING_S)
+            for task in late:
+                task.cancel()
+
+    async def _run(self, belt: Toolbelt, turn: _Turn) -> None:
+        """Run what the model wants, all at once."""
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(self._use(belt, turn, each)) for each in turn.wanted]
+        turn.answered([each.result() for each in running])
+
+    async def _use(self, belt: Toolbelt, turn: _Turn, request: ToolRequest) -> Any:
+        tool = turn.tool(request.name)
+        if tool is None:
+            return {"error": f"There is no tool {request.name}."}
+        call = ToolCall(request.id, request.arguments, turn.actions)
+        task = asyncio.create_task(belt.run(tool, call), name=f"tool:{tool.name}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if tool.interruptible:
+                task.cancel()
+            raise
+
+
+class _Turn:
+    """One turn as it unfolds. ``shown`` is all the text that the client has got."""
+
+    def __init__(
+        self, agent: Agent, engines: CallEngines, tools: Sequence[Tool], asked: Asked
+    ) -> None:
+        self.tools = tools
+        self.actions = WrittenActions(asked.id)
+        self.usage: Usage | None = None
+        self.finish = ""
+        self.shown = ""
+        self.wanted: tuple[ToolRequest, ...] = ()
+        self.handed_back: tuple[ToolRequest, ...] = ()
+        self.has_used_tools = False
+        self.is_over = False
+        self._by_name = {tool.name: tool for tool in tools}
+        self._theirs = {tool.name: tool for tool in asked.tools if tool.name not in self._by_name}
+        self._model = _for_this_turn(engines.llm, agent)
+        self._options = _options(engines.thinking, asked.options)
+        self._guard = Guard(engines.limits, agent.safety.refusals())
+        self._talk: list[Message] = [{"role": "system", "content": agent.instructions}]
+        self._heard = 0
+
+    def hear(self, messages: Sequence[Message]) -> None:
+        self._talk += messages
+        self._heard = len(self._talk)
+
+    def tool(self, name: str) -> Tool | None:
+        return self._by_name.get(name)
+
+    async def ask(self, *, may_use_tools: bool) -> AsyncGenerator[str]:
+        """One round's words; what it wants done is in ``wanted`` or ``handed_back`` then."""
+        offered = self._offered() if may_use_tools else []
+        deltas = self._model.chat(self._guard.asked(self._talk), offered, self._options)
+        said, requests, self.finish = "", (), ""
+        reply = self._guard.reply(deltas, offered, self._options.max_tokens)
+        async with aclosing(reply):
+            async for delta in reply:
+                requests += delta.tools
+                self.usage = _sum(self.usage, delta.usage)
+                self.finish = delta.finish or self.finish
+                if delta.text:
+                    words = delta.text if said else self._apart(delta.text)
+                    said += delta.text
+                    self.shown += words
+                    yield words
+        self._sort(said, requests)
+
+    def answered(self, results: Sequence[Any]) -> None:
+        """Put the tools' results where the model finds them."""
+        self.has_used_tools = True
+        for request, result in zip(self.wanted, results, strict=True):
+            content = json.dumps(result, ensure_ascii=False, default=str)
+            self._talk.append({"role": "tool", "tool_call_id": request.id, "content": content})
+        used = [tool for request in self.wanted if (tool := self.tool(request.name))]
+        self.is_over = any(tool.ends_turn for tool in used)
+        self.finish = "stop"
+        # A tool that had to be used has been used.
+        self._options = replace(self._options, tool_choice="")
+
+    def told(self) -> list[str]:
+        """What tools have said themselves."""
+        said, self.actions.said = self.actions.said, []
+        told: list[str] = []
+        for text in said:
+            told.append(self._apart(text))
+            self.shown += told[-1]
+            self._talk.append({"role": "assistant", "content": text})
+        return told
+
+    def happened(self) -> list[Message]:
+        """The turn's own messages, tools included."""
+        return self._talk[self._heard :]
+
+    def _offered(self) -> list[ToolSchema]:
+        ours = [ToolSchema(tool.name, tool.description, tool.parameters) for tool in self.tools]
+        return [*ours, *self._theirs.values()]
+
+    def _sort(self, said: str, requests: tuple[ToolRequest, ...]) -> None:
+        """The client's tools come first: ours would run unseen, and the model asks again."""
+        self.handed_back = tuple(each for each in requests if each.name in self._theirs)
+        self.wanted = () if self.handed_back else requests
+        if self.handed_back:
+            self.finish = "tool_calls"
+        elif self.finish == "tool_calls":
+            self.finish = "stop"
+        message: Message = {"role": "assistant", "content": said}
+        if self.wanted:
+            message["tool_calls"] = [_as_call(each) for each in self.wanted]
+        if said or self.wanted:
+            self._talk.append(message)
+
+    def _apart(self, text: str) -> str:
+        """``text`` as the next words of what was shown."""
+        joins = not self.shown or self.shown[-1].isspace() or text[0].isspace()
+        return text if joins else f" {text}"
+
+
+def _for_this_turn(model: Chatter, agent: Agent) -> Chatter:
+    if isinstance(model, Replaceable):
+        return model.for_call(_note, agent.limits.seconds().llm)
+    return model
+
+
+def _options(usual: ChatOptions, asked: ChatOptions) -> ChatOptions:
+    return replace(
+        asked,
+        model=usual.model,
+        max_tokens=asked.max_tokens or usual.max_tokens,
+        temperature=usual.temperature if asked.temperature is None else asked.temperature,
+        top_p=usual.top_p if asked.top_p is None else asked.top_p,
+        stop=asked.stop or usual.stop,
+        tool_choice=asked.tool_choice or usual.tool_choice,
+        time_zone=usual.time_zone,
+    )
+
+
+def _as_call(request: ToolRequest) -> dict[str, Any]:
+    arguments = json.dumps(request.arguments, ensure_ascii=False)
+    function = {"name": request.name, "arguments": arguments}
+    return {"id": request.id, "type": "function", "function": function}
+
+
+def _sum(one: Usage | None, other: Usage | None) -> Usage | None:
+    if one is None or other is None:
+        return one or other
+    return Usage(
+        one.prompt_tokens + other.prompt_tokens, one.completion_tokens + other.completion_tokens
+    )
+
+
+def _note(told: Replacement) -> None:
+    """The chain itself logs replacements; nobody is on the line to be told."""
+
+
+def _tell_nobody(event: Event) -> None:
+    """Without a listener a turn's events go nowhere."""

@@ -1,0 +1,1 @@
+"""How a database of an older Parley becomes one of this Parley, step by step."""

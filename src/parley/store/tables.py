@@ -1,0 +1,135 @@
+"""The tables, as the newest migration leaves them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+SCHEMA_VERSION = "0001"
+"""The newest migration. A database that says the same is used as it is."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment as microseconds since 1970: exact, sortable, the same in every database."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else _EPOCH + value * _MICROSECOND
+
+
+METADATA = MetaData()
+
+TENANTS = Table(
+    "tenants",
+    METADATA,
+    Column("name", String(100), primary_key=True),
+    Column("created_at", Moment, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+    Column("calls", Integer),
+    Column("ms_day", BigInteger),
+    Column("ms_month", BigInteger),
+    Column("tokens_day", BigInteger),
+    Column("tokens_month", BigInteger),
+    Column("characters_day", BigInteger),
+    Column("characters_month", BigInteger),
+)
+
+KEYS = Table(
+    "keys",
+    METADATA,
+    Column("id", String(40), primary_key=True),
+    Column("tenant", String(100), ForeignKey("tenants.name"), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("prefix", String(40), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+    Column("expires_at", Moment),
+    Column("revoked_at", Moment),
+    Column("last_used_at", Moment),
+    Column("requests_per_minute", Integer),
+    Column("audio_s_per_minute", Integer),
+    Column("tokens_per_minute", Integer),
+    Index("keys_by_prefix", "prefix", unique=True),
+    Index("keys_by_change", "changed_at"),
+)
+
+USAGE = Table(
+    "usage",
+    METADATA,
+    Column("tenant", String(100), ForeignKey("tenants.name"), primary_key=True),
+    # 2026-11-21 or 2026-11: a day, or a month, of UTC.
+    Column("period", String(10), primary_key=True),
+    Column("ms", BigInteger, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    Column("characters", BigInteger, nullable=False),
+)
+
+RESERVATIONS = Table(
+    "reservations",
+    METADATA,
+    Column("id", String(40), primary_key=True),
+    Column("tenant", String(100), ForeignKey("tenants.name"), nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("day", String(10), nullable=False),
+    Column("month", String(7), nullable=False),
+    Column("made_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("ms", BigInteger, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    Column("characters", BigInteger, nullable=False),
+    # What had been used up when it was renewed last: that much is charged if nobody settles it.
+    Column("used_ms", BigInteger, nullable=False),
+    Column("used_tokens", BigInteger, nullable=False),
+    Column("used_characters", BigInteger, nullable=False),
+    Index("reservations_by_tenant", "tenant"),
+)
+
+CALLS = Table(
+    "calls",
+    METADATA,
+    Column("id", String(60), primary_key=True),
+    Column("tenant", String(100), nullable=False),
+    Column("agent", String(100), nullable=False),
+    Column("transport", String(40), nullable=False),
+    Column("direction", String(10), nullable=False),
+    Column("caller", Text, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("reason", String(20), nullable=False),
+    Index("calls_by_tenant", "tenant", "started_at"),
+)
+
+TURNS = Table(
+    "turns",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("call_id", String(60), ForeignKey("calls.id", ondelete="CASCADE"), nullable=False),
+    Column("role", String(10), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("said_at", Moment, nullable=False),
+    Index("turns_by_call", "call_id", "number"),
+)

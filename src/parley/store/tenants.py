@@ -1,0 +1,86 @@
+"""Tenants in the database: who owns keys, calls and quotas."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, Select, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parley.store.database import Database
+from parley.store.records import Limits, TenantRecord
+from parley.store.tables import TENANTS
+
+_LIMITS = tuple(field.name for field in fields(Limits))
+
+
+class Tenants:
+    """The table ``tenants``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, name: str) -> None:
+        """Make the tenant; one that exists stays as it is."""
+        async with self._database.read() as connection:
+            if await _exists(connection, name):
+                return
+        async with self._database.write() as connection:
+            await ensure_tenant(connection, name)
+
+    async def all(self) -> list[TenantRecord]:
+        """Every tenant, by name."""
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(TENANTS).order_by(TENANTS.c.name))
+            return [_record(row) for row in rows.mappings()]
+
+    async def set_limits(self, name: str, limits: Limits) -> bool:
+        """Replace the tenant's own limits; False when there is no such tenant."""
+        values = {**asdict(limits), "changed_at": datetime.now(UTC)}
+        async with self._database.write() as connection:
+            done = await connection.execute(
+                update(TENANTS).where(TENANTS.c.name == name).values(**values)
+            )
+            return done.rowcount > 0
+
+
+async def ensure_tenant(connection: AsyncConnection, name: str) -> None:
+    """Make the tenant within a transaction that writes."""
+    if await _exists(connection, name):
+        return
+    now = datetime.now(UTC)
+    try:
+        async with connection.begin_nested():
+            await connection.execute(
+                TENANTS.insert().values(name=name, created_at=now, changed_at=now)
+            )
+    except IntegrityError:
+        # Another server of the same database made it just now: that is as good.
+        return
+
+
+async def limits_of(connection: AsyncConnection, name: str) -> Limits:
+    """The tenant's own limits; its row is held until the transaction ends."""
+    query = select(TENANTS).where(TENANTS.c.name == name).with_for_update()
+    row = (await connection.execute(query)).mappings().one_or_none()
+    return _record(row).limits if row else Limits()
+
+
+def newest_change() -> Select[int, Any]:
+    return select(func.count(), func.max(TENANTS.c.changed_at))
+
+
+async def _exists(connection: AsyncConnection, name: str) -> bool:
+    found = await connection.execute(select(TENANTS.c.name).where(TENANTS.c.name == name))
+    return found.first() is not None
+
+
+def _record(values: RowMapping) -> TenantRecord:
+    return TenantRecord(
+        name=values["name"],
+        created_at=values["created_at"],
+        limits=Limits(**{name: values[name] for name in _LIMITS}),
+    )
