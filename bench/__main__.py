@@ -12,7 +12,7 @@ from types import ModuleType
 import uvloop
 from loguru import logger
 
-from bench import density, engines, latency
+from bench import api, density, engines, latency
 from bench.caller import CallFailed
 from bench.figures import Figure, write_json
 from bench.server import ServerFailed
@@ -21,6 +21,7 @@ BENCHES: dict[str, ModuleType] = {
     "latency": latency,
     "density": density,
     "engines": engines,
+    "api": api,
 }
 
 

@@ -46,6 +46,12 @@ def test_a_key_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert token[:11] in listed and "acme" in listed and "never" in listed
 
 
+def test_a_script_can_take_the_key_from_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["keys", "create", "--name", "web"])
+
+    assert len(capsys.readouterr().out.split()) == 1
+
+
 def test_a_key_is_revoked_by_its_name_and_forgotten_if_asked(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -66,6 +66,9 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "PARLEY_DATA_DIR": PATH,
     "PARLEY_CONFIG": st.nothing(),
     "PARLEY_OFFLINE": st.booleans(),
+    "PARLEY_MAX_UPLOAD_MB": st.integers(1, 4096),
+    "PARLEY_MAX_AUDIO_MINUTES": SECONDS,
+    "PARLEY_STALL_S": SECONDS,
     "PARLEY_MAX_CALLS": st.integers(1, 10_000),
     "PARLEY_CONNECT_TIMEOUT_S": SECONDS,
     "PARLEY_RECONNECT_GRACE_S": SECONDS,
@@ -117,6 +120,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "LLM_TEMPERATURE": st.floats(0, 2),
     "PARLEY_DATABASE_URL": st.one_of(PATH.map("sqlite://{}".format), url("postgresql")),
     "PARLEY_REDIS_URL": url("redis", "rediss"),
+    "PARLEY_MODEL_ALIASES": st.builds("{}={}".format, WORD, WORD),
     "PARLEY_RATE_REQUESTS": LIMIT,
     "PARLEY_RATE_AUDIO_S": LIMIT,
     "PARLEY_RATE_TOKENS": LIMIT,
@@ -137,6 +141,8 @@ def as_typed(value: Any) -> Any:
         return value
     if isinstance(value, SecretStr):
         return value.get_secret_value()
+    if isinstance(value, dict):
+        return ",".join(f"{name}={model}" for name, model in value.items())
     if isinstance(value, tuple):
         return ",".join(
             item.urls[0] if isinstance(item, IceServer) else str(item) for item in value

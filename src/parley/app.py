@@ -16,11 +16,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from parley import __version__
+from parley.access.opening import open_access
 from parley.agents.catalog import AgentCatalog
-from parley.api.agents import agents_router
-from parley.api.errors import install_error_handlers
-from parley.api.health import health_router
-from parley.console.pages import console_router
 from parley.core.bus import Bus
 from parley.core.errors import BadSettings
 from parley.core.log import get_logger, setup_logging
@@ -30,15 +27,20 @@ from parley.engines.vad.silero import SileroVad
 from parley.session.desk import Desk
 from parley.session.host import SessionHost
 from parley.session.house import House
+from parley.session.turn_runner import TurnRunner
 from parley.session.turns import Listening
 from parley.settings import Settings
+from parley.store.call_writer import CallWriter
+from parley.store.opening import open_store
 from parley.tools.catalog import ToolCatalog
-from parley.transports.webrtc.signalling import webrtc_router
+from parley.web import Rooms, build_web
 
 log = get_logger(__name__)
 
 # What HTTP requests may still take once the last call is over.
 CLOSING_S = 5
+# Clients keep connections for a minute or so; shorter, and their next request meets a closed one.
+KEEP_ALIVE_S = 75
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,10 @@ class Parley:
 async def open_house(settings: Settings) -> AsyncGenerator[Parley]:
     """Open everything, warm; leaving closes it in reverse order."""
     async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(settings))
+        access = await stack.enter_async_context(open_access(settings, store))
         bus = await stack.enter_async_context(Bus())
+        bus.subscribe("store", CallWriter(store.calls).listen)
         agents = AgentCatalog.from_settings(settings)
         for problem in agents.load():
             log.error("agent_broken", problem=str(problem))
@@ -61,7 +66,8 @@ async def open_house(settings: Settings) -> AsyncGenerator[Parley]:
         stack.push_async_callback(catalog.close)
         listening = Listening(SileroVad(), SmartTurn())
         stack.callback(listening.close)
-        desk = Desk(agents, catalog, ToolCatalog())
+        tools = ToolCatalog()
+        desk = Desk(agents, catalog, tools)
         # The recognisers load in processes of their own meanwhile.
         await asyncio.gather(asyncio.to_thread(listening.warm_up), desk.warm_up())
         house = House(
@@ -71,7 +77,10 @@ async def open_house(settings: Settings) -> AsyncGenerator[Parley]:
             tools=desk,
             listening=listening,
             spare_voice=desk.spare_voice,
+            admission=access.ledger,
         )
+        runner = TurnRunner(desk, desk)
+        stack.push_async_callback(runner.close)
         host = await stack.enter_async_context(SessionHost(house, max_calls=settings.max_calls))
         watching = asyncio.create_task(agents.watch(desk.prepare), name="agents")
         stack.push_async_callback(_end, watching)
@@ -79,7 +88,8 @@ async def open_house(settings: Settings) -> AsyncGenerator[Parley]:
         if advice := catalog.advice():
             print(f"\n{advice}", file=sys.stderr)
         _spare_collector()
-        yield Parley(_web(settings, desk, host), host)
+        rooms = Rooms(settings, agents, catalog, tools, desk, host, listening, runner, access)
+        yield Parley(build_web(rooms), host)
 
 
 def _spare_collector() -> None:
@@ -95,16 +105,6 @@ def _spare_collector() -> None:
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-def _web(settings: Settings, desk: Desk, host: SessionHost) -> FastAPI:
-    web = FastAPI(title="Parley", version=__version__, docs_url=None, redoc_url=None)
-    install_error_handlers(web)
-    web.include_router(health_router(desk, host))
-    web.include_router(agents_router(desk))
-    web.include_router(webrtc_router(host, settings))
-    web.include_router(console_router())
-    return web
 
 
 def serve(settings: Settings) -> int:
@@ -125,10 +125,12 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             access_log=False,
             lifespan="off",
             timeout_graceful_shutdown=CLOSING_S,
+            timeout_keep_alive=KEEP_ALIVE_S,
             server_header=False,
         )
         server = _Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
+        await server.is_up.wait()
         address = f"http://{_shown(settings.server_host)}:{listener.getsockname()[1]}"
         log.info("listening", url=address, version=__version__)
         print(f"\n  Parley is ready: open {address}\n", file=sys.stderr)
@@ -154,7 +156,15 @@ async def _drain(host: SessionHost, limit_s: float, stop: _StopSignals) -> None:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, but for the signals: ours drain the calls first."""
+    """uvicorn, but for the signals: ours drain the calls first. ``is_up`` once it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.is_up.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -188,7 +198,8 @@ def _bind(settings: Settings) -> socket.socket:
     """Take the port before the long warm-up, so that a taken one is reported at once."""
     host, port = settings.server_host, settings.server_port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Named, so that asyncio sends small pieces of a stream at once.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

@@ -14,7 +14,7 @@ from parley.access import ledger as ledger_module
 from parley.access.caller import Caller, MinuteLimits
 from parley.access.ledger import Ledger
 from parley.access.opening import Access
-from parley.access.rates import OverRate, open_rates
+from parley.access.rates import open_rates
 from parley.access.ring import KeyRing
 from parley.access.spool import Settlement, Spool
 from parley.core.call import CallInfo
@@ -252,8 +252,7 @@ async def test_what_a_request_used_counts_for_the_minute_too(access: Access, acm
         meter.use(tokens=10)
     await access.ledger.settled()
 
-    with pytest.raises(OverRate):
-        await access.rates.enter(caller)
+    assert (await access.rates.enter(caller)).refusal is not None
 
 
 # ── when the database is away ────────────────────────────────────────────────────────────────
@@ -308,3 +307,13 @@ def test_a_spool_gives_back_what_it_was_given(tmp_path: Path) -> None:
 
     assert spool.take() == kept
     assert spool.take() == []
+
+
+def test_half_a_line_in_a_spool_costs_no_other(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "unsettled.jsonl")
+    whole = Settlement("acme", datetime.now(UTC), Amounts(1, 2, 3))
+    spool.keep([whole])
+    with (tmp_path / "unsettled.jsonl").open("a") as file:
+        file.write('{"tenant": "ac')
+
+    assert spool.take() == [whole]

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from parley.access.caller import Caller, MinuteLimits
-from parley.access.rates import OverRate, Rates, duration, open_rates
+from parley.access.rates import Rates, Verdict, duration, open_rates
 from parley.core.errors import BadSettings
 
 
@@ -32,9 +32,9 @@ def test_durations_are_told_as_openai_tells_them(seconds: float, told: str) -> N
 
 
 async def test_no_limit_no_headers_and_nothing_refused(rates: Rates) -> None:
-    standings = [await rates.enter(Caller(key_id="key_1")) for _ in range(100)]
+    verdicts = [await rates.enter(Caller(key_id="key_1")) for _ in range(100)]
 
-    assert standings == [[]] * 100
+    assert verdicts == [Verdict(())] * 100
 
 
 @pytest.mark.parametrize(
@@ -52,28 +52,28 @@ async def test_what_was_spent_counts_against_the_next_request(
 
     await rates.spend(caller, **spent)  # type: ignore[arg-type]
 
-    with pytest.raises(OverRate, match="Too many") as refused:
-        await rates.enter(caller)
-    assert refused.value.standings[0].remaining == 0
-    assert 1 <= refused.value.retry_after_s <= 60
+    verdict = await rates.enter(caller)
+    assert verdict.standings[0].remaining == 0
+    assert verdict.refusal is not None and "Too many" in verdict.refusal.message
+    assert 1 <= verdict.refusal.retry_after_s <= 60
 
 
 async def test_a_client_secret_uses_up_the_limits_of_its_key(rates: Rates) -> None:
     limits = MinuteLimits(requests=1)
     await rates.enter(Caller(key_id="key_1", limits=limits))
 
-    with pytest.raises(OverRate):
-        await rates.enter(Caller(key_id="key_1", session={}, limits=limits))
+    verdict = await rates.enter(Caller(key_id="key_1", session={}, limits=limits))
+    assert verdict.refusal is not None
 
 
 async def test_counters_that_are_away_close_no_door() -> None:
     rates = await open_rates("redis://127.0.0.1:9/0", offers=1)
     caller = Caller(key_id="key_1", limits=MinuteLimits(requests=1, tokens=1))
 
-    standings = [await rates.enter(caller) for _ in range(3)]
+    verdicts = [await rates.enter(caller) for _ in range(3)]
     await rates.spend(caller, tokens=5)
 
-    assert standings == [[]] * 3
+    assert verdicts == [Verdict(())] * 3
 
 
 async def test_a_missing_redis_client_is_told_with_the_command(

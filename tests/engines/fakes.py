@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from parley.core.errors import EngineUnavailable
 from parley.engines.spec import EngineOptions, EngineSpec, Kind, Status
 
 READY = Status(True, "ready")
@@ -13,10 +14,14 @@ READY = Status(True, "ready")
 
 @dataclass
 class Diary:
-    """What happened to fake engines, in order, and what each is to answer to ``check``."""
+    """What happened to fake engines, in order, and what each is to answer to ``check``.
+
+    Those that are ``broken`` can't start, whatever they answer.
+    """
 
     lines: list[str] = field(default_factory=list)
     states: dict[str, Status | Exception] = field(default_factory=dict)
+    broken: Sequence[str] = ()
 
 
 @dataclass
@@ -26,6 +31,8 @@ class FakeEngine:
     diary: Diary
 
     async def warm_up(self) -> None:
+        if self.name in self.diary.broken:
+            raise EngineUnavailable(f"{self.name} has no weights.")
         self.diary.lines.append(f"warm {self.name}")
 
     async def check(self) -> Status:

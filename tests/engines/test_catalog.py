@@ -168,6 +168,20 @@ async def test_warming_up_warms_each_engine_in_use_once() -> None:
     assert diary.lines == ["open builtin", "warm builtin", "open builtin", "warm builtin"]
 
 
+async def test_an_engine_that_cannot_start_keeps_no_other_agent_from_being_prepared() -> None:
+    diary = Diary(broken=["vosk"])
+    catalog = catalog_with(diary)
+    await catalog.choose("stt", read_wishes("vosk"))
+    with pytest.raises(EngineUnavailable, match="vosk has no weights"):
+        await catalog.warm_up()
+
+    await catalog.choose("stt", read_wishes("builtin"))
+    await catalog.warm_up()
+
+    assert diary.lines == ["open vosk", "open builtin", "warm builtin"]
+    assert [row.engine for row in catalog.rows()] == ["builtin"]
+
+
 async def test_closing_goes_backwards_and_leaves_nothing_open() -> None:
     diary = Diary()
     catalog = catalog_with(diary)

@@ -50,6 +50,7 @@ def quiet_bar() -> PullBar:
 async def fetching(arrived: Callable[[], Awaitable[None]]) -> AsyncIterator[ModelFetcher]:
     fetcher = ModelFetcher(quiet_bar)
     fetcher.when_one_arrives(arrived)
+    fetcher.begin()
     try:
         yield fetcher
     finally:
@@ -64,8 +65,8 @@ async def test_a_model_that_many_ask_for_is_fetched_once_and_then_told() -> None
 
     keeper = Keeper()
     async with fetching(arrived) as fetcher:
-        first = fetcher.fetch("ollama", "llama3.2:3b", keeper)
-        second = fetcher.fetch("ollama", "llama3.2:3b", keeper)
+        first = fetcher.fetch("llm", "ollama", "llama3.2:3b", keeper)
+        second = fetcher.fetch("llm", "ollama", "llama3.2:3b", keeper)
         await keeper.begun.wait()
         while_it_runs = fetcher.under_way
         keeper.let_go.set()
@@ -86,9 +87,9 @@ async def test_one_that_failed_is_told_and_can_be_asked_for_again() -> None:
     keeper = Keeper(fails=True)
     keeper.let_go.set()
     async with fetching(arrived) as fetcher:
-        fetch = fetcher.fetch("ollama", "m", keeper)
+        fetch = fetcher.fetch("llm", "ollama", "m", keeper)
         is_here = await fetch.outcome
-        again = fetcher.fetch("ollama", "m", keeper)
+        again = fetcher.fetch("llm", "ollama", "m", keeper)
         await again.outcome
 
     assert not is_here
@@ -102,7 +103,7 @@ async def test_closing_the_house_stops_a_download() -> None:
 
     keeper = Keeper()
     async with fetching(arrived) as fetcher:
-        fetcher.fetch("ollama", "m", keeper)
+        fetcher.fetch("llm", "ollama", "m", keeper)
         await keeper.begun.wait()
 
     assert keeper.was_closed

@@ -101,3 +101,23 @@ async def test_what_the_agent_says_of_itself_is_no_reply(house: FakeHouse):
         remark = await call.until("turn_ended", count=2)
 
         assert remark.stages == {}
+
+
+async def test_a_voice_that_fails_at_every_sentence_of_a_reply_does_not_end_the_call(
+    house: FakeHouse,
+):
+    house.agents = [agent_with(greeting="")]
+    house.tts = FakeSynthesizer(word_ms=20, piece_ms=20, fails_on="Bad")
+    replies = iter(["Bad one. Bad two. Bad three. Bad four. Bad five.", "Good again."])
+    house.llm = FakeChatter(lambda _: next(replies))
+    async with house.host() as host:
+        call = start_call(host)
+        await call.until("media_started")
+
+        await call.control.ask("anything")
+        await call.until("call_failed", count=5)
+        await call.control.ask("and now")
+        answer = await call.until("turn_ended")
+
+        assert answer.heard == "Good again."
+        assert "call_ended" not in call.names()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -154,3 +155,20 @@ async def test_a_server_that_does_not_answer_is_told_with_what_to_do(tmp_path: P
             pass
 
     assert "secret" not in str(told.value)
+
+
+async def test_what_is_in_memory_outlives_a_task_that_is_cancelled_in_the_middle(
+    settings: Settings,
+) -> None:
+    async with open_store(settings.model_copy(update={"database_url": "sqlite://"})) as store:
+        await store.keys.add(KEY)
+        for _ in range(20):
+            writing = asyncio.create_task(store.keys.used({"key_1": KEY.created_at}))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+
+        kept = await store.keys.all()
+
+    assert [key.id for key in kept] == ["key_1"]

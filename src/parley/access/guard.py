@@ -14,7 +14,7 @@ from parley.access.caller import CLOSED_SCOPES, OPEN_SCOPES, Caller, MinuteLimit
 from parley.access.client_secrets import SECRET_PREFIX, ClientSecrets
 from parley.access.credentials import Credentials, credentials_of
 from parley.access.headers import note_standings
-from parley.access.rates import OverRate, Rates
+from parley.access.rates import Rates
 from parley.access.ring import KeyRing
 from parley.core.errors import Forbidden, RateLimited, Unauthorized
 from parley.core.log import get_logger
@@ -22,7 +22,7 @@ from parley.store.records import KeyRecord
 
 log = get_logger(__name__)
 
-_CALLER = "parley_caller"
+_CALLER = "caller"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +170,10 @@ class Require(SecurityBase):
         shown = credentials_of(connection, query=self._query, origins=self._origins)
         caller = await self._guard.admit(shown, *self.scopes)
         connection.scope.setdefault("state", {})[_CALLER] = caller
-        try:
-            standings = await self._rates.enter(caller, offer=self._offer)
-        except OverRate as error:
-            note_standings(connection.scope, error.standings)
-            raise
-        note_standings(connection.scope, standings)
+        verdict = await self._rates.enter(caller, offer=self._offer)
+        note_standings(connection.scope, verdict.standings)
+        if verdict.refusal:
+            raise verdict.refusal
         return caller
 
 

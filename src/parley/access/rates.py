@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal
@@ -45,6 +46,14 @@ class Standing:
     reset_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How the caller stands with every limit, and the refusal if one of them is reached."""
+
+    standings: tuple[Standing, ...]
+    refusal: RateLimited | None = None
+
+
 class Rates:
     """Counts in windows of a minute. ``offers`` is the limit on tries to begin a call."""
 
@@ -55,8 +64,8 @@ class Rates:
         self._offers = offers
         self._per_minute = RateLimitItemPerMinute
 
-    async def enter(self, caller: Caller, *, offer: bool = False) -> list[Standing]:
-        """Count a request. Raises ``RateLimited`` when it, or what came before, is too much."""
+    async def enter(self, caller: Caller, *, offer: bool = False) -> Verdict:
+        """Count a request. It is to be refused when it, or what came before, is too much."""
         from limits.errors import StorageError
 
         standings: list[Standing] = []
@@ -65,7 +74,9 @@ class Rates:
         except StorageError as error:
             # Rates protect the engines; a counter that is away must not close the house.
             log.warning("rates_not_counted", error=str(error))
-        return standings
+        except RateLimited as refusal:
+            return Verdict(tuple(standings), refusal)
+        return Verdict(tuple(standings))
 
     async def _enter(self, caller: Caller, offer: bool, standings: list[Standing]) -> None:
         limits = caller.limits
@@ -104,7 +115,7 @@ class Rates:
         standing = await self._standing(counted, item, caller)
         standings.append(standing)
         if not is_allowed:
-            raise _refusal(standing, standings)
+            raise _refusal(standing)
 
     async def _look(
         self, counted: Counted, limit: int, caller: Caller, standings: list[Standing]
@@ -114,7 +125,7 @@ class Rates:
         standing = await self._standing(counted, self._item(counted, limit), caller)
         standings.append(standing)
         if not standing.remaining:
-            raise _refusal(standing, standings)
+            raise _refusal(standing)
 
     async def _standing(self, counted: Counted, item: RateLimitItem, caller: Caller) -> Standing:
         stats = await self._limiter.get_window_stats(item, caller.budget)
@@ -125,24 +136,16 @@ class Rates:
         return self._per_minute(limit, namespace=f"parley/{counted}")
 
 
-class OverRate(RateLimited):
-    """Too much in this minute; knows how the caller stands, for the answer's headers."""
-
-    standings: tuple[Standing, ...] = ()
-
-
-def _refusal(standing: Standing, standings: list[Standing]) -> OverRate:
+def _refusal(standing: Standing) -> RateLimited:
     wait_s = max(1, math.ceil(standing.reset_s))
-    error = OverRate(
+    return RateLimited(
         f"Too many {_WORDS[standing.counted]} in a minute: the limit is {standing.limit}.",
         hint=f"Wait {wait_s} s.",
         retry_after_s=wait_s,
     )
-    error.standings = tuple(standings)
-    return error
 
 
-def rate_headers(standings: list[Standing] | tuple[Standing, ...]) -> dict[str, str]:
+def rate_headers(standings: Iterable[Standing]) -> dict[str, str]:
     """``x-ratelimit-limit-requests`` and its like."""
     headers: dict[str, str] = {}
     for standing in standings:

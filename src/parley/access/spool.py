@@ -56,7 +56,7 @@ class Spool:
         except OSError as error:
             log.error("unsettled_usage_not_read", file=str(self._file), error=str(error))
             return []
-        return [_from_line(line) for line in lines]
+        return [settlement for line in lines if (settlement := _from_line(line))]
 
 
 def _to_dict(settlement: Settlement) -> dict[str, object]:
@@ -69,12 +69,17 @@ def _to_dict(settlement: Settlement) -> dict[str, object]:
     }
 
 
-def _from_line(line: str) -> Settlement:
-    read = json.loads(line)
-    return Settlement(
-        tenant=read["tenant"],
-        made_at=datetime.fromisoformat(read["made_at"]),
-        used=Amounts(*read["used"]),
-        reservation_id=read["reservation_id"],
-        renewed_with=Amounts(*read["renewed_with"]),
-    )
+def _from_line(line: str) -> Settlement | None:
+    try:
+        read = json.loads(line)
+        return Settlement(
+            tenant=read["tenant"],
+            made_at=datetime.fromisoformat(read["made_at"]),
+            used=Amounts(*read["used"]),
+            reservation_id=read["reservation_id"],
+            renewed_with=Amounts(*read["renewed_with"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        # A disk that was full leaves half a line; the others still count.
+        log.error("unsettled_usage_not_read", line=line, error=str(error))
+        return None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 
 from parley.core.errors import NotFound
 from parley.engines.spec import Kind, Status
@@ -35,10 +35,17 @@ class Admitting(Protocol):
     def is_accepting(self) -> bool: ...
 
 
-def health_router(engines: Checked, host: Admitting) -> APIRouter:
+async def _open() -> None:
+    """The guard of a house without keys."""
+
+
+def health_router(
+    engines: Checked, host: Admitting, *, see_engines: Callable[..., Any] = _open
+) -> APIRouter:
     """``/health``, ``/health/live``, ``/health/ready``, ``/health/{engine}`` and
-    ``/health/engines/{kind}/{name}``."""
-    return _Health(engines, host).router()
+    ``/health/engines/{kind}/{name}``. ``see_engines`` is the FastAPI dependency that guards all
+    but the two probes: details are not everybody's business."""
+    return _Health(engines, host).router([Depends(see_engines)])
 
 
 class _Health:
@@ -46,13 +53,14 @@ class _Health:
         self._engines = engines
         self._host = host
 
-    def router(self) -> APIRouter:
+    def router(self, guarded: Sequence[Any]) -> APIRouter:
         router = APIRouter(tags=["health"])
-        router.add_api_route("/health", self.health, methods=["GET"])
-        router.add_api_route("/health/live", self.live, methods=["GET"])
-        router.add_api_route("/health/ready", self.ready, methods=["GET"])
-        router.add_api_route("/health/engines/{kind}/{name}", self.engine, methods=["GET"])
-        router.add_api_route("/health/{name}", self.named, methods=["GET"])
+        add = router.add_api_route
+        add("/health/live", self.live, methods=["GET"])
+        add("/health/ready", self.ready, methods=["GET"])
+        add("/health", self.health, methods=["GET"], dependencies=guarded)
+        add("/health/engines/{kind}/{name}", self.engine, methods=["GET"], dependencies=guarded)
+        add("/health/{name}", self.named, methods=["GET"], dependencies=guarded)
         return router
 
     async def health(self) -> dict[str, object]:

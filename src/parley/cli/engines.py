@@ -26,7 +26,8 @@ async def _show(settings: Settings) -> int:
     setup_logging("ERROR")
     found = find_engines()
     values = engine_values(settings, found.environment_names)
-    print(format_survey(await survey(found, values)), end="\n\n")
+    reports = await survey(found, values, is_offline=settings.offline)
+    print(format_survey(reports), end="\n\n")
     return await show_chosen(settings)
 
 

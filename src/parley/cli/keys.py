@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import re
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -90,7 +91,7 @@ async def _rotate_key(settings: Settings, name: str, overlap: timedelta) -> int:
         made = await desk.rotate(old.id, overlap=overlap)
         old = await desk.find(old.id)
     _show_once(made)
-    print(f"The old one, {old.id}, is good until {_moment(old.expires_at)}.")
+    print(f"The old one, {old.id}, is good until {_moment(old.expires_at)}.", file=sys.stderr)
     return OK
 
 
@@ -105,9 +106,13 @@ def read_span(text: str) -> timedelta:
 def _show_once(made: NewKey) -> None:
     key = made.record
     print(made.token)
-    print(f"Keep it: it is not shown again. {key.id} ({key.name}), tenant {key.tenant},")
+    # Only the key itself goes to stdout: KEY=$(parley keys create --name web).
+    print(
+        f"Keep it: it is not shown again. {key.id} ({key.name}), tenant {key.tenant},",
+        file=sys.stderr,
+    )
     until = f"good until {_moment(key.expires_at)}" if key.expires_at else "never expires"
-    print(f"{until}, scopes {','.join(key.scopes)}.")
+    print(f"{until}, scopes {','.join(key.scopes)}.", file=sys.stderr)
 
 
 def _row(key: KeyRecord, now: datetime) -> tuple[str, ...]:

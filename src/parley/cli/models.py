@@ -21,7 +21,9 @@ RECOMMENDED = "recommended"
 def _shelf(settings: Settings) -> ModelShelf:
     setup_logging("WARNING")
     found = find_engines()
-    return ModelShelf(found, engine_values(settings, found.environment_names))
+    return ModelShelf(
+        found, engine_values(settings, found.environment_names), is_offline=settings.offline
+    )
 
 
 def _list(given: argparse.Namespace) -> int:

@@ -37,7 +37,8 @@ class Subscription:
 
     async def run(self) -> None:
         while True:
-            self.idle.set()
+            if not self.waiting:
+                self.idle.set()
             await self.wake.wait()
             self.wake.clear()
             while self.waiting:
@@ -68,8 +69,8 @@ class Bus:
 
     async def __aexit__(self, *_: object) -> None:
         for subscription, task in self._subscriptions:
-            if subscription.waiting:
-                await subscription.idle.wait()
+            # Not "until nothing waits": the last event is still being listened to then.
+            await subscription.idle.wait()
             task.cancel()
         await asyncio.gather(*(task for _, task in self._subscriptions), return_exceptions=True)
         self._subscriptions.clear()

@@ -12,6 +12,9 @@ Direction = Literal["inbound", "outbound"]
 EndReason = Literal["caller", "agent", "drain", "limit", "quota", "idle", "error"]
 
 
+DEFAULT_TENANT = "default"
+
+
 def new_call_id() -> str:
     return f"call_{secrets.token_hex(12)}"
 
@@ -27,7 +30,7 @@ class CallInfo:
     agent: str
     transport: str
     id: str = field(default_factory=new_call_id)
-    tenant: str = "default"
+    tenant: str = DEFAULT_TENANT
     direction: Direction = "inbound"
     caller: str = ""
     voice: str = ""

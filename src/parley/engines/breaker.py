@@ -78,6 +78,9 @@ class Breaker:
         self.reason = reason
         if self.is_closed and self._failures < self._failures_to_open:
             return
+        if self.retry_in_s:
+            # Requests that were under way together fail together; that is one failure to come back.
+            return
         pause_s = min(self._first_pause_s * 2**self._pauses, self._longest_pause_s)
         self._pauses += 1
         self._open_until_s = self._clock() + pause_s * (1 + JITTER * self._chance())

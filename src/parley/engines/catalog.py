@@ -7,18 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeVar, overload
 
-from parley.core.errors import EngineUnavailable, NotFound
 from parley.core.log import get_logger
-from parley.core.registry import did_you_mean
 from parley.engines.choice import (
-    AUTO_ORDER,
     LAST,
     Choice,
     Choosing,
     Standby,
     and_then,
     none_works,
+    spec_for,
     why_chosen,
+    wished_specs,
 )
 from parley.engines.fallback.chain import Chain, Link
 from parley.engines.fallback.hearing import FallbackTranscriber
@@ -28,7 +27,7 @@ from parley.engines.fallback.thinking import FallbackChat
 from parley.engines.fetching import ModelFetcher
 from parley.engines.found import FoundEngines, Spec, find_engines
 from parley.engines.notes import settings_notes
-from parley.engines.offline import kept_offline, offline_status
+from parley.engines.offline import addresses_of, kept_offline, may_pull, offline_status
 from parley.engines.opened import Opened, refusal
 from parley.engines.options import options_for
 from parley.engines.resources import MachineShares, share_of
@@ -76,7 +75,7 @@ class EngineCatalog:
         self.found = found
         self.speech = speech
         self.fetcher = fetcher
-        self._is_offline = is_offline
+        self.is_offline = is_offline
         self.values = values
         self._notes = [*(str(entry) for entry in found.broken), *notes]
         self._opened: list[Opened] = []
@@ -117,7 +116,7 @@ class EngineCatalog:
         """
         for wish in wishes:
             if wish.name != AUTO:
-                self._spec(kind, wish)
+                spec_for(self.found, kind, wish)
         found = Choosing()
         async with self._choosing:
             for wish in wishes:
@@ -171,20 +170,26 @@ class EngineCatalog:
         return _FALLBACKS[kind](chain)
 
     async def warm_up(self) -> None:
-        """Warm every engine in use that is cold. Raises for one that was chosen to serve; one
-        that only stands by counts as sick until it comes back."""
+        """Warm every engine in use that is cold. One that can't start only stands by from then
+        on, as sick, so that it keeps no other agent from being prepared; raises for the first
+        that was chosen to serve."""
         cold = [
             each for each in self._opened if each.is_in_use and (each.why or each.member.is_well)
         ]
         await self._shares.among([each.engine for each in cold])
         results = await asyncio.gather(*(each.warm() for each in cold), return_exceptions=True)
+        missed: list[Exception] = []
         for opened, result in zip(cold, results, strict=True):
             if result is None:
                 continue
-            if opened.why or not isinstance(result, Exception):
+            if not isinstance(result, Exception):
                 raise result
-            opened.member.failed(refusal(result).detail)
-            log.warning("standby_not_ready", engine=opened.spec.name, error=str(result))
+            if opened.why:
+                missed.append(result)
+            opened.could_not_start(result)
+            log.warning("engine_not_ready", engine=opened.spec.name, error=str(result))
+        if missed:
+            raise missed[0]
 
     async def warm(self, choice: Choice[Any]) -> None:
         """Warm the chosen engine and no other, for somebody who names one in passing."""
@@ -235,22 +240,9 @@ class EngineCatalog:
             return ""
         return NATURAL_SPEECH
 
-    def _spec(self, kind: Kind, wish: EngineWish) -> Spec:
-        specs = self.found.of(kind)
-        if wish.name in specs:
-            return specs[wish.name]
-        by = f" ({wish.by})" if wish.by else ""
-        for entry in self.found.broken:
-            if (entry.group, entry.name) == (f"parley.{kind}", wish.name):
-                raise EngineUnavailable(f"{entry}{by}.", hint="Install its package again.")
-        hint = did_you_mean(wish.name, [AUTO, *specs])
-        if wish.name in AUTO_ORDER[kind]:
-            hint = f"It is not part of this version. Known: {', '.join([AUTO, *sorted(specs)])}."
-        raise NotFound(f"There is no {kind} engine {wish.name!r}{by}.", hint=hint)
-
     async def _grant(self, kind: Kind, wish: EngineWish, found: Choosing) -> None:
         """Add to the chain what this wish brings; the first that works is the choice."""
-        specs = [self._spec(kind, wish)] if wish.name != AUTO else self._in_auto_order(kind)
+        specs = wished_specs(self.found, kind, wish)
         for spec in specs:
             options = self._options(spec, wish)
             is_last = spec is specs[-1]
@@ -273,15 +265,9 @@ class EngineCatalog:
             if any((spec, options) == (each.spec, each.options) for each in self._opened):
                 found.places.append(place)
 
-    def _in_auto_order(self, kind: Kind) -> list[Spec]:
-        specs = self.found.of(kind)
-        known = [*AUTO_ORDER[kind], LAST[kind]]
-        names = [*AUTO_ORDER[kind], *sorted(set(specs) - set(known)), LAST[kind]]
-        return [specs[name] for name in names if name in specs]
-
     def _options(self, spec: Spec, wish: EngineWish) -> EngineOptions:
         options = options_for(spec, wish, self.values)
-        return kept_offline(options) if self._is_offline else options
+        return kept_offline(options) if self.is_offline else options
 
     async def _try(self, spec: Spec, options: EngineOptions) -> Status:
         """Open the engine and ask it; one that can't work now may come back.
@@ -289,7 +275,7 @@ class EngineCatalog:
         A model that is all it misses is fetched: only engines that somebody named or set up are
         asked, and ``auto`` passes over those of this process without a model.
         """
-        if self._is_offline and (status := offline_status(spec, options)):
+        if self.is_offline and (status := offline_status(spec, options)):
             return status
         try:
             opened = self._open(spec, options)
@@ -301,10 +287,19 @@ class EngineCatalog:
             member.failed(status.detail)
         elif status.ok and not member.has_worked:
             member.worked(was_well=False)
-        if self.fetcher and status.missing_model and isinstance(opened.engine, ModelKeeper):
-            self.fetcher.fetch(spec.name, status.missing_model, opened.engine)
+        if status.missing_model and self._fetch(opened, status.missing_model):
             opened.is_in_use = True
         return status
+
+    def _fetch(self, opened: Opened, model: str) -> bool:
+        """Have the model fetched, where that may be."""
+        spec, engine = opened.spec, opened.engine
+        if self.fetcher is None or not may_pull(opened.options):
+            return False
+        if not isinstance(engine, ModelKeeper):
+            return False
+        self.fetcher.fetch(spec.kind, spec.name, model, engine, addresses_of(opened.options))
+        return True
 
     def _open(self, spec: Spec, options: EngineOptions) -> Opened:
         for opened in self._opened:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from parley.core.errors import EngineUnavailable
-from parley.engines.found import Spec
+from parley.core.errors import EngineUnavailable, NotFound
+from parley.core.registry import did_you_mean
+from parley.engines.found import FoundEngines, Spec
 from parley.engines.spec import EngineOptions, EngineSpec, Kind, Status
 from parley.engines.wish import AUTO, EngineWish
 
@@ -63,6 +64,32 @@ class Choosing:
                 self.places[number] = each if place.is_stand_in else place
                 return True
         return False
+
+
+def spec_for(found: FoundEngines, kind: Kind, wish: EngineWish) -> Spec:
+    """The engine that is wished for by name. Raises ``NotFound``, or ``EngineUnavailable`` for
+    one whose package is broken."""
+    specs = found.of(kind)
+    if wish.name in specs:
+        return specs[wish.name]
+    by = f" ({wish.by})" if wish.by else ""
+    for entry in found.broken:
+        if (entry.group, entry.name) == (f"parley.{kind}", wish.name):
+            raise EngineUnavailable(f"{entry}{by}.", hint="Install its package again.")
+    hint = did_you_mean(wish.name, [AUTO, *specs])
+    if wish.name in AUTO_ORDER[kind]:
+        hint = f"It is not part of this version. Known: {', '.join([AUTO, *sorted(specs)])}."
+    raise NotFound(f"There is no {kind} engine {wish.name!r}{by}.", hint=hint)
+
+
+def wished_specs(found: FoundEngines, kind: Kind, wish: EngineWish) -> list[Spec]:
+    """The engine of that name; for ``auto`` every one of the kind, the most preferred first."""
+    if wish.name != AUTO:
+        return [spec_for(found, kind, wish)]
+    specs = found.of(kind)
+    known = [*AUTO_ORDER[kind], LAST[kind]]
+    names = [*AUTO_ORDER[kind], *sorted(set(specs) - set(known)), LAST[kind]]
+    return [specs[name] for name in names if name in specs]
 
 
 def and_then(choice: Choice[Any], places: Sequence[Standby[Any]]) -> str:

@@ -27,6 +27,11 @@ def offline_status(spec: Spec, options: EngineOptions) -> Status | None:
     )
 
 
+def may_pull(options: EngineOptions) -> bool:
+    """Whether its missing model may be fetched unasked."""
+    return bool(getattr(options, "pulls_model", True))
+
+
 def kept_offline(options: EngineOptions) -> EngineOptions:
     """The options of an engine that must have its server fetch nothing either."""
     if "pulls_model" not in type(options).model_fields:

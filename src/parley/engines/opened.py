@@ -75,9 +75,13 @@ class Opened:
         try:
             await self.warm()
         except ParleyError as error:
-            self.why = ""
-            self.member.failed(error.message)
+            self.could_not_start(error)
             raise
+
+    def could_not_start(self, error: Exception) -> None:
+        """From now on it only stands by, and counts as sick until it comes back."""
+        self.why = ""
+        self.member.failed(refusal(error).detail)
 
     async def close(self) -> None:
         await self.member.close()

@@ -39,8 +39,14 @@ class PullRate:
         self._start_s = clock()
         self._start_bytes: int | None = None
 
+    def note(self, progress: PullProgress) -> None:
+        """See a step. What was there at the first was not fetched in this time."""
+        if self._start_bytes is None:
+            self._start_bytes = progress.done_bytes
+
     def describe(self, progress: PullProgress) -> str:
         """``llama3.2:3b  43 %  860.0 MB of 2.0 GB  12.1 MB/s  1 min 34 s left``."""
+        self.note(progress)
         parts = [progress.model]
         if progress.total_bytes:
             share = progress.done_bytes / progress.total_bytes
@@ -60,9 +66,8 @@ class PullRate:
         return "  ".join(parts)
 
     def _rate(self, done_bytes: int) -> float:
-        # What was there from an earlier try was not fetched in this time.
         if self._start_bytes is None:
-            self._start_bytes = done_bytes
+            return 0.0
         passed_s = self._clock() - self._start_s
         return (done_bytes - self._start_bytes) / passed_s if passed_s > 0.5 else 0.0
 
@@ -71,21 +76,22 @@ class PullBar:
     """Draws one download: a bar that is redrawn on a terminal, now and then a line elsewhere."""
 
     def __init__(
-        self, out: TextIO = sys.stderr, clock: Callable[[], float] = time.monotonic
+        self, out: TextIO | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._out = out
+        self._out = out or sys.stderr
         self._clock = clock
         self._rate = PullRate(clock)
-        self._is_terminal = out.isatty()
+        self._is_terminal = self._out.isatty()
         self._drawn_s = -PLAIN_EVERY_S
         self._width = 0
 
     def show(self, progress: PullProgress) -> None:
         pause_s = REDRAW_S if self._is_terminal else PLAIN_EVERY_S
-        text = self._rate.describe(progress)
+        self._rate.note(progress)
         if self._clock() - self._drawn_s < pause_s:
             return
         self._drawn_s = self._clock()
+        text = self._rate.describe(progress)
         if not self._is_terminal:
             print(text, file=self._out, flush=True)
             return

@@ -7,9 +7,10 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from parley.core.errors import BadRequest, NotFound, ParleyError
+from parley.core.errors import BadRequest, EngineUnavailable, NotFound, ParleyError
 from parley.core.registry import did_you_mean
 from parley.engines.found import FoundEngines, Spec
+from parley.engines.offline import kept_offline, offline_status
 from parley.engines.options import options_for
 from parley.engines.spec import Model, ModelKeeper, PullProgress
 from parley.engines.wish import EngineWish
@@ -46,10 +47,16 @@ class ShelfList:
 
 
 class ModelShelf:
-    """Models by engine. An engine that both hears and speaks is asked once."""
+    """Models by engine. An engine that both hears and speaks is asked once.
 
-    def __init__(self, found: FoundEngines, values: Mapping[str, Any]) -> None:
+    Offline, engines beyond this network are told of and not asked.
+    """
+
+    def __init__(
+        self, found: FoundEngines, values: Mapping[str, Any], *, is_offline: bool = False
+    ) -> None:
         self._values = values
+        self._is_offline = is_offline
         self._specs: dict[str, list[Spec]] = {}
         for spec in found.all():
             self._specs.setdefault(spec.name, []).append(spec)
@@ -109,7 +116,7 @@ class ModelShelf:
             if not (is_named or spec.is_offline or spec.available(options)):
                 yield None
                 return
-            engine: Any = spec.open(options)
+            engine: Any = spec.open(kept_offline(options) if self._is_offline else options)
         except ParleyError:
             # What is not installed or not set up has nothing to list; who names it is told.
             if is_named:
@@ -118,6 +125,8 @@ class ModelShelf:
             return
         keeps_models = isinstance(engine, ModelKeeper)
         try:
+            if keeps_models and self._is_offline and (status := offline_status(spec, options)):
+                raise EngineUnavailable(f"{status.detail}.", hint=status.hint)
             yield engine if keeps_models else None
         finally:
             await engine.close()

@@ -12,6 +12,7 @@ from typing import Any, cast
 from parley.core.audio import Audio, pcm_bytes
 from parley.core.errors import ParleyError
 from parley.engines.found import FoundEngines, Spec
+from parley.engines.offline import kept_offline, offline_status
 from parley.engines.options import options_for
 from parley.engines.spec import ChatOptions, Kind, SpeechOptions, Status, TranscribeOptions
 from parley.engines.wish import EngineWish
@@ -57,9 +58,14 @@ class EngineReport:
         )
 
 
-async def survey(found: FoundEngines, values: Mapping[str, Any]) -> list[EngineReport]:
-    """Ask every engine in turn, so that none slows another down; none is left open."""
-    return [await _report(spec, values) for spec in found.all()]
+async def survey(
+    found: FoundEngines, values: Mapping[str, Any], *, is_offline: bool = False
+) -> list[EngineReport]:
+    """Ask every engine in turn, so that none slows another down; none is left open.
+
+    Offline, those beyond this network are told of and not asked.
+    """
+    return [await _report(spec, values, is_offline) for spec in found.all()]
 
 
 def format_survey(reports: Sequence[EngineReport]) -> str:
@@ -78,12 +84,14 @@ def format_survey(reports: Sequence[EngineReport]) -> str:
     return "\n".join(table + hints)
 
 
-async def _report(spec: Spec, values: Mapping[str, Any]) -> EngineReport:
+async def _report(spec: Spec, values: Mapping[str, Any], is_offline: bool) -> EngineReport:
     try:
         options = options_for(spec, EngineWish(spec.name), values)
         if not spec.available(options):
             return EngineReport(spec.kind, spec.name, None)
-        engine = spec.open(options)
+        if is_offline and (status := offline_status(spec, options)):
+            return EngineReport(spec.kind, spec.name, status)
+        engine = spec.open(kept_offline(options) if is_offline else options)
     except ParleyError as error:
         return EngineReport(spec.kind, spec.name, Status(False, error.message, error.hint))
     try:

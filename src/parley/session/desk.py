@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -11,6 +12,7 @@ from parley.core.audio import Audio, Resampler
 from parley.core.errors import BadAgent, NotReady, ParleyError
 from parley.core.log import get_logger
 from parley.engines.catalog import Choice, EngineCatalog
+from parley.engines.fetching import Fetch
 from parley.engines.jsgf import with_phrases
 from parley.engines.llm.guarding import limits_of, max_tokens_of
 from parley.engines.spec import (
@@ -23,6 +25,7 @@ from parley.engines.spec import (
     TranscribeOptions,
     Transcriber,
 )
+from parley.engines.wish import AUTO
 from parley.session.first_words import warm_speech
 from parley.session.mishaps import SPARE_VOICE_RATE_HZ
 from parley.session.pipeline import CallEngines
@@ -52,8 +55,12 @@ class _Chosen:
         self.stt, self.llm, self.tts = stt, llm, tts
         self.choices: tuple[Choice[Any], ...] = (stt, llm, tts)
         self.hearing = catalog.chain(stt)
-        self.thinking = catalog.chain(llm)
+        self.thinking = catalog.chain(llm).spoken()
         self.speaking = catalog.chain(tts)
+
+    def name_of(self, kind: Kind) -> str:
+        """The engine that was chosen to serve."""
+        return next(choice.spec.name for choice in self.choices if choice.spec.kind == kind)
 
 
 class Desk:
@@ -67,6 +74,7 @@ class Desk:
         self._spare_voice = b""
         if catalog.fetcher is not None:
             catalog.fetcher.when_one_arrives(self._take_model)
+            catalog.fetcher.tell_meanwhile(self._meanwhile)
 
     async def warm_up(self) -> None:
         """Choose and warm the engines of every agent.
@@ -82,6 +90,8 @@ class Desk:
                     raise
                 log.error("agent_not_ready", agent=agent.name, error=str(error))
         await self._prepare_spare_voice()
+        if self._catalog.fetcher is not None:
+            self._catalog.fetcher.begin()
 
     async def _take_model(self) -> None:
         """A model has come: choose again, for it may be what an agent waits for."""
@@ -95,6 +105,24 @@ class Desk:
                 names = {choice.spec.kind: choice.spec.name for choice in chosen.choices}
                 log.info("agent_ready", agent=agent.name, **names)
         await self._prepare_spare_voice()
+
+    def _meanwhile(self, fetch: Fetch) -> str:
+        """Who serves those agents that would like to have the model."""
+        serving: dict[str, None] = {}
+        waiting: list[str] = []
+        for agent in self._agents.all():
+            wished = {wish.name for wish in agent.engines.wishes()[fetch.kind]}
+            if wished.isdisjoint({fetch.engine, AUTO}):
+                continue
+            if agent.name in self._chosen:
+                _, chosen = self._chosen[agent.name]
+                serving[chosen.name_of(fetch.kind)] = None
+            else:
+                waiting.append(agent.label)
+        parts = [f"Meanwhile {' and '.join(serving)} serves."] if serving else []
+        if waiting:
+            parts.append(f"Until then {' and '.join(waiting)} can't be called.")
+        return " ".join(parts)
 
     @property
     def fetching(self) -> Mapping[str, str]:
@@ -118,8 +146,14 @@ class Desk:
         tts = await self._catalog.choose("tts", wishes.tts)
         chosen = _Chosen(stt, llm, tts, self._catalog)
         await self._catalog.warm_up()
-        await _teach(chosen, _grammar_of(agent, chosen))
-        await warm_speech(agent, chosen.speaking, _speaking_of(agent))
+        # A recogniser learns in a process of its own; the voice need not wait for it.
+        speaking = asyncio.create_task(warm_speech(agent, chosen.speaking, _speaking_of(agent)))
+        try:
+            await _teach(chosen, _grammar_of(agent, chosen))
+            await speaking
+        finally:
+            speaking.cancel()
+            await asyncio.gather(speaking, return_exceptions=True)
         self._chosen[agent.name] = (agent, chosen)
 
     async def engines_for(self, agent: Agent, voice: str) -> CallEngines:
@@ -180,14 +214,21 @@ class Desk:
             raise BadAgent(f"Agent {agent.name}: {error.message}", hint=error.hint) from error
 
     async def _describe(self, agent: Agent) -> dict[str, Any]:
-        chosen = await self._chosen_for(agent)
-        voices = chosen.speaking.voices()
-        return {
+        """An agent that can't answer yet is told of all the same, with ``problem``."""
+        about: dict[str, Any] = {
             "name": agent.name,
             "title": agent.label,
             "description": agent.description,
             "is_default": agent.name == self._agents.default_name,
             "voice": agent.voice,
+        }
+        try:
+            self.require_ready(agent)
+            chosen = await self._chosen_for(agent)
+        except ParleyError as error:
+            return about | {"voices": [], "engines": {}, "problem": str(error)}
+        voices = chosen.speaking.voices()
+        return about | {
             "voices": [
                 {"id": voice.id, "name": voice.name, "language": voice.language} for voice in voices
             ],

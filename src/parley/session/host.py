@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from functools import partial
 
 from parley.agents.schema import Agent
 from parley.core.call import CallInfo, EndReason
 from parley.core.errors import CallLimitReached, Draining
 from parley.core.log import get_logger
+from parley.session.admission import Reservation
 from parley.session.control import CallControl, SessionControl
 from parley.session.house import House
 from parley.session.media import CallMedia
@@ -26,6 +28,11 @@ class Place:
     call: CallInfo
     agent: Agent
     host: SessionHost
+    reservation: Reservation | None = None
+
+    async def reserve(self) -> None:
+        """Have the tenant pay for the call. Raises ``QuotaExceeded`` or ``CallLimitReached``."""
+        self.reservation = await self.host.reserve(self.call)
 
     def release(self) -> None:
         """Give the place back, for a call that came to nothing."""
@@ -83,14 +90,23 @@ class SessionHost:
         self._empty.clear()
         return place
 
+    async def reserve(self, call: CallInfo) -> Reservation:
+        """What the call's tenant sets aside for it."""
+        return await self._house.admission.reserve(call)
+
     def give_back(self, place: Place) -> None:
         self._places.discard(place)
+        reservation, place.reservation = place.reservation, None
+        if reservation is not None:
+            reservation.settle()
         if not self._places:
             self._empty.set()
 
     def start(self, place: Place, media: CallMedia) -> SessionControl:
         """Run the call in a task of its own; from here on the session owns the media."""
         control = CallControl(place.call.id)
+        if place.reservation is not None:
+            place.reservation.when_spent(partial(control.end, "quota"))
         task = asyncio.create_task(
             run_call(place.call, place.agent, media, control, self._house),
             name=f"call:{place.call.id}",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from parley.agents.schema import Agent
 from parley.core.bus import Bus
+from parley.session.admission import Admission, OpenHouse
 from parley.session.pipeline import CallEngines
 from parley.session.turns import Listening
 from parley.tools.spec import Tool
@@ -50,3 +51,4 @@ class House:
     listening: Listening
     spare_voice: Callable[[], bytes] = bytes
     """An apology, spoken in advance at 24 kHz, for when speech synthesis itself fails."""
+    admission: Admission = field(default_factory=OpenHouse)

@@ -51,10 +51,12 @@ class Mishaps:
         self._failures = 0
         self._unheard = 0
         self._is_deaf = False
+        self._is_mute = False
 
     def watch(self, worker: CallWorker, line: CallPipeline) -> None:
         worker.add_event_handler("on_pipeline_error", self._on_error)
         line.caller.add_event_handler("on_user_turn_stopped", self._on_turn_stopped)
+        line.agent.add_event_handler("on_assistant_turn_started", self._on_reply_started)
         self._line = line
 
     async def _on_error(self, _worker: CallWorker, frame: ErrorFrame) -> None:
@@ -66,7 +68,10 @@ class Mishaps:
             code = frame.exception.code
         log.error("engine_failed", kind=kind, error=frame.error)
         self._announce(CallFailed(call_id=self._control.call_id, code=code, message=frame.error))
-        self._failures += 1
+        # A voice that is away fails at each sentence of a reply: that is one failure.
+        if not (kind == "tts" and self._is_mute):
+            self._failures += 1
+        self._is_mute = self._is_mute or kind == "tts"
         # The turn will end without words, for which the caller is asked only once.
         self._is_deaf = self._is_deaf or kind == "stt"
         if self._failures >= MAX_FAILURES_IN_A_ROW:
@@ -85,6 +90,9 @@ class Mishaps:
                 )
         else:
             await self._control.say(self._sorry.stt if kind == "stt" else self._sorry.llm)
+
+    async def _on_reply_started(self, *_: Any) -> None:
+        self._is_mute = False
 
     async def _on_turn_stopped(self, _caller: Any, _strategy: Any, message: Any) -> None:
         if message.content:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
+import sqlite3
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
@@ -41,17 +43,18 @@ class Database:
     wait for each other and never fail half-way.
     """
 
-    def __init__(self, engine: AsyncEngine, *, has_one_connection: bool) -> None:
+    def __init__(self, engine: AsyncEngine, *, anchor: sqlite3.Connection | None = None) -> None:
         self._engine = engine
         self._writing = asyncio.Lock()
-        self._has_one_connection = has_one_connection
+        # Memory has one connection for reading and writing, and one that keeps it alive.
+        self._anchor = anchor
         self.place = _shown(engine.url)
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncConnection]:
         """A transaction that sees one state of everything."""
         async with contextlib.AsyncExitStack() as stack:
-            if self._has_one_connection:
+            if self._anchor:
                 await stack.enter_async_context(self._writing)
             with self._failures_told():
                 connection = await stack.enter_async_context(self._engine.connect())
@@ -60,7 +63,7 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncGenerator[AsyncConnection]:
-        """A transaction that nobody else's can overlap. ``IntegrityError`` passes as it is."""
+        """A transaction that nobody else's can overlap."""
         async with self._writing:
             with self._failures_told():
                 async with self._engine.connect() as connection:
@@ -70,13 +73,13 @@ class Database:
 
     async def close(self) -> None:
         await self._engine.dispose()
+        if self._anchor:
+            self._anchor.close()
 
     @contextlib.contextmanager
     def _failures_told(self) -> Generator[None]:
         try:
             yield
-        except IntegrityError:
-            raise
         except (DBAPIError, OSError) as error:
             raise self._failure(error) from error
 
@@ -92,7 +95,7 @@ def connect(url: str, data_dir: Path) -> Database:
     if place.get_backend_name() == "sqlite":
         return _sqlite(place)
     try:
-        return Database(create_async_engine(place, pool_pre_ping=True), has_one_connection=False)
+        return Database(create_async_engine(place, pool_pre_ping=True))
     except ImportError as error:
         raise BadSettings(
             "PARLEY_DATABASE_URL names a PostgreSQL database, and its driver is not installed.",
@@ -114,15 +117,26 @@ def _place(url: str, data_dir: Path) -> URL:
 
 
 def _sqlite(place: URL) -> Database:
-    in_memory = place.database in (None, "", ":memory:")
-    if in_memory:
-        engine = create_async_engine(place, poolclass=StaticPool)
-    else:
-        _make_folder(Path(str(place.database)))
-        engine = create_async_engine(place)
+    if place.database in (None, "", ":memory:"):
+        return _in_memory(place)
+    _make_folder(Path(str(place.database)))
+    engine = create_async_engine(place)
+    _hook(engine)
+    return Database(engine)
+
+
+def _in_memory(place: URL) -> Database:
+    # A connection is lost when a task is cancelled in the middle, and memory with the last one.
+    name = f"file:parley-{secrets.token_hex(8)}?mode=memory&cache=shared"
+    anchor = sqlite3.connect(name, uri=True, check_same_thread=False)
+    engine = create_async_engine(place.set(database=f"{name}&uri=true"), poolclass=StaticPool)
+    _hook(engine)
+    return Database(engine, anchor=anchor)
+
+
+def _hook(engine: AsyncEngine) -> None:
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
-    return Database(engine, has_one_connection=in_memory)
 
 
 def _make_folder(file: Path) -> None:
@@ -156,5 +170,5 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _shown(url: URL) -> str:
     if url.get_backend_name() == "sqlite":
-        return url.database or "in memory"
+        return "in memory" if "mode=memory" in str(url.database) else str(url.database)
     return url.set(drivername=url.get_backend_name(), password=None).render_as_string()

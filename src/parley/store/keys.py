@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from sqlalchemy import RowMapping, Select, delete, func, or_, select, update
-from sqlalchemy.exc import IntegrityError
 
 from parley.store import tenants
 from parley.store.database import Database
@@ -29,12 +28,12 @@ class Keys:
             "scopes": ",".join(key.scopes),
             "changed_at": datetime.now(UTC),
         }
-        try:
-            async with self._database.write() as connection:
-                await tenants.ensure_tenant(connection, key.tenant)
-                await connection.execute(KEYS.insert().values(**values))
-        except IntegrityError:
-            return False
+        taken = select(KEYS.c.id).where(KEYS.c.prefix == key.prefix)
+        async with self._database.write() as connection:
+            if (await connection.execute(taken)).first() is not None:
+                return False
+            await tenants.ensure_tenant(connection, key.tenant)
+            await connection.execute(KEYS.insert().values(**values))
         return True
 
     async def all(self, tenant: str = "") -> list[KeyRecord]:

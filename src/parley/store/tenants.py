@@ -62,11 +62,11 @@ async def ensure_tenant(connection: AsyncConnection, name: str) -> None:
         return
 
 
-async def limits_of(connection: AsyncConnection, name: str) -> Limits:
-    """The tenant's own limits; its row is held until the transaction ends."""
+async def limits_of(connection: AsyncConnection, name: str) -> Limits | None:
+    """The tenant's own limits, None without a tenant; its row is held until the end."""
     query = select(TENANTS).where(TENANTS.c.name == name).with_for_update()
     row = (await connection.execute(query)).mappings().one_or_none()
-    return _record(row).limits if row else Limits()
+    return _record(row).limits if row else None
 
 
 def newest_change() -> Select[int, Any]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import RowMapping, Select, delete, func, select, update
+from sqlalchemy import RowMapping, case, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parley.store.database import Database
@@ -43,16 +43,15 @@ class Usage:
         With ``takes_less`` whatever is left will do, as long as it is something.
         """
         async with self._database.write() as connection:
-            await ensure_tenant(connection, wanted.tenant)
-            limits = (await limits_of(connection, wanted.tenant)).over(self.defaults)
-            await _sweep(connection, wanted.tenant, wanted.made_at)
-            if wanted.kind == "call" and limits.calls is not None:
-                live = select(func.count()).where(
-                    RESERVATIONS.c.tenant == wanted.tenant, RESERVATIONS.c.kind == "call"
-                )
-                if (await connection.execute(live)).scalar_one() >= limits.calls:
-                    return Short("calls", "now", limits.calls)
-            granted = await _grant(connection, wanted, limits, takes_less)
+            own = await limits_of(connection, wanted.tenant)
+            if own is None:
+                await ensure_tenant(connection, wanted.tenant)
+            limits = (own or Limits()).over(self.defaults)
+            others = await _others(connection, wanted)
+            may_call = limits.calls is None or others.calls < limits.calls
+            if wanted.kind == "call" and not may_call:
+                return Short("calls", "now", limits.calls or 0)
+            granted = await _grant(connection, wanted, limits, others, takes_less)
             if isinstance(granted, Short):
                 return granted
             day, month = periods(wanted.made_at)
@@ -66,7 +65,7 @@ class Usage:
                     made_at=wanted.made_at,
                     expires_at=wanted.expires_at,
                     **_columns(granted),
-                    **_columns(Amounts(), "used_"),
+                    **_columns(NOTHING, "used_"),
                 )
             )
             return granted
@@ -78,13 +77,14 @@ class Usage:
         than was asked; None when it has expired and been swept.
         """
         async with self._database.write() as connection:
-            limits = (await limits_of(connection, held.tenant)).over(self.defaults)
+            limits = (await limits_of(connection, held.tenant) or Limits()).over(self.defaults)
             found = await connection.execute(
                 select(RESERVATIONS).where(RESERVATIONS.c.id == held.id)
             )
             if (row := found.mappings().one_or_none()) is None:
                 return None
-            granted = await _grant(connection, held, limits, takes_less=True)
+            others = await _others(connection, held)
+            granted = await _grant(connection, held, limits, others, takes_less=True)
             # What it holds stays its own, even if the limits have been lowered meanwhile.
             has = _amounts(row)
             granted = has if isinstance(granted, Short) else granted.at_least(has)
@@ -122,7 +122,8 @@ class Usage:
         """What the tenant has used on that day, and in that month."""
         day, month = periods(at)
         async with self._database.read() as connection:
-            return await _used(connection, tenant, day), await _used(connection, tenant, month)
+            used = await _used(connection, tenant, (day, month))
+            return used[day], used[month]
 
     async def live(self, tenant: str) -> int:
         """How many reservations the tenant holds, those that have expired included."""
@@ -137,16 +138,75 @@ def periods(at: datetime) -> tuple[str, str]:
     return day, day[:7]
 
 
+@dataclass(frozen=True, slots=True)
+class _Others:
+    """What the tenant's other reservations hold, and how many of them are calls."""
+
+    calls: int
+    expired: int
+    held: dict[str, Amounts]
+
+
+async def _others(connection: AsyncConnection, wanted: ReservationRecord) -> _Others:
+    """The others that are alive; those of processes that died are charged and removed first."""
+    found = await _summed(connection, wanted)
+    if found.expired:
+        await _sweep(connection, wanted)
+        found = await _summed(connection, wanted)
+    return found
+
+
+async def _summed(connection: AsyncConnection, wanted: ReservationRecord) -> _Others:
+    table = RESERVATIONS.c
+    names = dict(zip(PERIODS, periods(wanted.made_at), strict=True))
+    sums = [
+        func.coalesce(func.sum(case((table[period] == name, table[measure]), else_=0)), 0)
+        for period, name in names.items()
+        for measure in MEASURES
+    ]
+    counts = [
+        func.count(case((table.kind == "call", 1))),
+        func.count(case((table.expires_at <= wanted.made_at, 1))),
+    ]
+    query = select(*counts, *sums).where(table.tenant == wanted.tenant, table.id != wanted.id)
+    calls, expired, *held = [int(value) for value in (await connection.execute(query)).one()]
+    width = len(MEASURES)
+    return _Others(
+        calls,
+        expired,
+        {period: Amounts(*held[n * width : (n + 1) * width]) for n, period in enumerate(names)},
+    )
+
+
+async def _sweep(connection: AsyncConnection, wanted: ReservationRecord) -> None:
+    """Charge and remove reservations that were renewed no more: their processes are dead."""
+    expired = await connection.execute(
+        delete(RESERVATIONS)
+        .where(
+            RESERVATIONS.c.tenant == wanted.tenant,
+            RESERVATIONS.c.expires_at <= wanted.made_at,
+            RESERVATIONS.c.id != wanted.id,
+        )
+        .returning(RESERVATIONS)
+    )
+    for row in expired.mappings().all():
+        used = Amounts(*(row[f"used_{measure}"] for measure in MEASURES))
+        await _charge(connection, wanted.tenant, (row["day"], row["month"]), used)
+
+
 async def _grant(
-    connection: AsyncConnection, wanted: ReservationRecord, limits: Limits, takes_less: bool
+    connection: AsyncConnection,
+    wanted: ReservationRecord,
+    limits: Limits,
+    others: _Others,
+    takes_less: bool,
 ) -> Amounts | Short:
     """How much of what is wanted the limits leave room for, other reservations counted."""
     granted = {measure: getattr(wanted.amounts, measure) for measure in MEASURES}
-    for period, name in zip(PERIODS, periods(wanted.made_at), strict=True):
-        if all(limits.of(measure, period) is None for measure in MEASURES):
-            continue
-        taken = await _used(connection, wanted.tenant, name)
-        taken += await _reserved(connection, wanted, period, name)
+    names = periods(wanted.made_at)
+    used = await _used(connection, wanted.tenant, names)
+    for period, name in zip(PERIODS, names, strict=True):
+        taken = used[name] + others.held[period]
         for measure in MEASURES:
             limit = limits.of(measure, period)
             if limit is None:
@@ -160,33 +220,15 @@ async def _grant(
     return Amounts(**granted)
 
 
-async def _reserved(
-    connection: AsyncConnection, wanted: ReservationRecord, period: str, name: str
-) -> Amounts:
-    """What others than this reservation hold in the period."""
-    query = _sums(RESERVATIONS).where(
-        RESERVATIONS.c.tenant == wanted.tenant,
-        RESERVATIONS.c[period] == name,
-        RESERVATIONS.c.id != wanted.id,
+async def _used(
+    connection: AsyncConnection, tenant: str, names: Sequence[str]
+) -> dict[str, Amounts]:
+    """What has been charged in each of the periods."""
+    rows = await connection.execute(
+        select(USAGE).where(USAGE.c.tenant == tenant, USAGE.c.period.in_(names))
     )
-    return _amounts((await connection.execute(query)).mappings().one())
-
-
-async def _used(connection: AsyncConnection, tenant: str, name: str) -> Amounts:
-    query = _sums(USAGE).where(USAGE.c.tenant == tenant, USAGE.c.period == name)
-    return _amounts((await connection.execute(query)).mappings().one())
-
-
-async def _sweep(connection: AsyncConnection, tenant: str, now: datetime) -> None:
-    """Charge and remove the reservations of processes that died: they renew theirs no more."""
-    expired = await connection.execute(
-        delete(RESERVATIONS)
-        .where(RESERVATIONS.c.tenant == tenant, RESERVATIONS.c.expires_at <= now)
-        .returning(RESERVATIONS)
-    )
-    for values in expired.mappings().all():
-        used = Amounts(*(values[f"used_{measure}"] for measure in MEASURES))
-        await _charge(connection, tenant, (values["day"], values["month"]), used)
+    found = {row["period"]: _amounts(row) for row in rows.mappings()}
+    return {name: found.get(name, NOTHING) for name in names}
 
 
 async def _charge(
@@ -204,10 +246,6 @@ async def _charge(
             await connection.execute(
                 USAGE.insert().values(tenant=tenant, period=name, **_columns(used))
             )
-
-
-def _sums(table: Any) -> Select[Any]:
-    return select(*(func.coalesce(func.sum(table.c[name]), 0).label(name) for name in MEASURES))
 
 
 def _amounts(row: RowMapping) -> Amounts:

@@ -24,6 +24,7 @@ from parley.api.openai.transcriptions import AudioLimits, transcription_router
 from parley.api.openai.uploads import UploadLimits
 from parley.api.openai.voices import voices_router
 from parley.api.request_id import RequestIds
+from parley.api.unread_bodies import UnreadBodies
 from parley.core.errors import ModelNotFound
 from parley.engines.spec import Synthesizer, Transcriber
 from parley.engines.vad.silero import SileroVad
@@ -91,6 +92,7 @@ class _Server(uvicorn.Server):
 def audio_house(desk: OneEngine, limits: AudioLimits = LIMITS) -> FastAPI:
     web = FastAPI()
     install_error_handlers(web)
+    web.add_middleware(UnreadBodies)
     web.add_middleware(RequestIds)
     vad = SileroVad()
     stall_s = limits.upload.stall_s

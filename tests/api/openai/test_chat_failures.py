@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import openai
 import pytest
 
-from parley.core.errors import EngineBusy, EngineTimeout, EngineUnavailable
-from parley.engines.spec import Delta
+from parley.access.reservations import RequestReservation
+from parley.api.openai.chat_metering import LedgerMeter
+from parley.core.errors import EngineBusy, EngineTimeout, EngineUnavailable, QuotaExceeded
+from parley.engines.spec import Delta, Usage
+from parley.store.records import Amounts
 from parley.testing.engines import FakeChatter, broken
 from parley.testing.faults import Fault
 from tests.api.openai.written_house import house_with
@@ -220,3 +225,53 @@ async def talk(client: openai.AsyncOpenAI, model: str, stream: bool) -> None:
     if stream:
         async for _ in reply:
             pass
+
+
+class Purse:
+    """Stands in for the access ledger: so many tokens are left."""
+
+    def __init__(self, tokens: int) -> None:
+        self.tokens = tokens
+        self.wanted: list[int] = []
+        self.used: list[int] = []
+
+    @asynccontextmanager
+    async def metered(self, caller: Any, wanted: Amounts) -> AsyncGenerator[RequestReservation]:
+        self.wanted.append(wanted.tokens)
+        if wanted.tokens > self.tokens:
+            raise QuotaExceeded(f"Tenant {caller.tenant} has too little left.")
+        held = RequestReservation(caller, datetime.now(UTC))
+        try:
+            yield held
+        finally:
+            self.used.append(held.used.tokens)
+
+
+async def test_who_has_no_tokens_left_is_refused_before_the_model_is_asked() -> None:
+    async with house_with(meter=LedgerMeter(Purse(100))) as house, house.client() as client:
+        patient = client.with_options(max_retries=2)
+        with pytest.raises(openai.RateLimitError) as caught:
+            await patient.chat.completions.create(model="fake", messages=ASK, max_tokens=200)
+        with pytest.raises(openai.RateLimitError):
+            await patient.responses.create(model="fake", input="?", max_output_tokens=200)
+
+    assert caught.value.code == "insufficient_quota"
+    assert house.llm.asked == []
+
+
+async def test_what_was_used_is_charged_also_when_the_reply_broke_off() -> None:
+    purse = Purse(10_000)
+    llm = FakeChatter(lambda _: "one two three", fault=Fault(after=2, error=broken("llm")))
+    async with house_with(llm=llm, meter=LedgerMeter(purse)) as house, house.client() as client:
+        with pytest.raises(openai.APIError):
+            await talk(client, "fake", stream=True)
+        llm.fault = None
+        llm.mind = lambda _: [Delta(text="Yes."), Delta(usage=Usage(30, 12))]
+        await client.chat.completions.create(model="fake", messages=ASK, max_tokens=50)
+        llm.mind = lambda _: broken("llm")
+        with pytest.raises(openai.InternalServerError):
+            await client.chat.completions.create(model="fake", messages=ASK)
+
+    assert 0 < purse.used[0] < 100
+    assert purse.used[1:] == [42, 0]
+    assert purse.wanted[1] < 50 + 100

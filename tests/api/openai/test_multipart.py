@@ -12,7 +12,7 @@ from parley.api.openai.multipart import MultipartReader, PartBegins, PartData
 from parley.core.errors import BadRequest
 
 TYPE = "multipart/form-data; boundary=edge"
-SOUND = b"RIFF\r\n--edg\r\n--\r\n\r\n--edge inside no line\x00\xff" * 3
+SOUND = b"RIFF\r\n--edg\r\n--\r\n\r\n --edge inside a line\x00\xff" * 3
 BODY = (
     b'preamble\r\n--edge\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n'
     b"--edge  \r\ncontent-disposition: form-data; "

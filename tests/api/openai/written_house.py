@@ -17,7 +17,10 @@ from openai import AsyncOpenAI, OpenAI
 from parley.agents.schema import Agent
 from parley.api.errors import install_error_handlers
 from parley.api.openai.chat import chat_router
+from parley.api.openai.chat_audio import ChatAudio
 from parley.api.openai.chat_directory import ChatDirectory
+from parley.api.openai.chat_metering import TokenMeter
+from parley.api.openai.engines import HearingEngine, SpeakingEngine
 from parley.api.openai.models import models_router
 from parley.api.openai.models_list import ModelList
 from parley.api.openai.responses import responses_router
@@ -64,8 +67,11 @@ class WrittenHouse:
     keeps_format: bool = False
     extra_specs: Sequence[EngineSpec[Any]] = ()
     base_url: str = ""
+    meter: TokenMeter | None = None
     tenants: list[str] = field(default_factory=list)
     stall_s: float = 10.0
+    stt: FakeTranscriber = field(default_factory=FakeTranscriber)
+    tts: FakeSynthesizer = field(default_factory=lambda: FakeSynthesizer(word_ms=20, piece_ms=20))
 
     # ── what the turn runner needs ──────────────────────────────────────────────────────────
 
@@ -82,9 +88,9 @@ class WrittenHouse:
 
     async def engines_for(self, agent: Agent, voice: str) -> CallEngines:
         return CallEngines(
-            FakeTranscriber(),
+            self.stt,
             self.agent_llm or self.llm,
-            FakeSynthesizer(word_ms=20, piece_ms=20),
+            self.tts,
             TranscribeOptions(),
             ChatOptions(time_zone=agent.time_zone),
             SpeechOptions(),
@@ -92,6 +98,14 @@ class WrittenHouse:
 
     def tools_for(self, agent: Agent) -> Sequence[Tool]:
         return self.tools
+
+    # ── what the audio of chat needs ────────────────────────────────────────────────────────
+
+    async def hearing(self, model: str) -> HearingEngine:
+        return HearingEngine(self.stt, "fake")
+
+    async def speaking(self, model: str) -> SpeakingEngine:
+        return SpeakingEngine(self.tts, "fake")
 
     # ── the server ──────────────────────────────────────────────────────────────────────────
 
@@ -128,8 +142,14 @@ class WrittenHouse:
         )
         web = FastAPI()
         install_error_handlers(web)
-        limits = {"most_bytes": 1_000_000, "stall_s": self.stall_s}
-        web.include_router(chat_router(directory, self.guard, **limits))
+        limits: dict[str, Any] = {
+            "most_bytes": 1_000_000,
+            "stall_s": self.stall_s,
+            "meter": self.meter,
+        }
+        web.include_router(
+            chat_router(directory, self.guard, audio=ChatAudio(self, self), **limits)
+        )
         web.include_router(responses_router(directory, self.guard, **limits))
         web.include_router(models_router(listed, shelf, catalog, self.guard, self.guard))
         try:
@@ -165,8 +185,11 @@ async def house_with(**changes: Any) -> AsyncIterator[WrittenHouse]:
 @asynccontextmanager
 async def served(app: Any) -> AsyncIterator[str]:
     """The application on a free port of this machine; its address."""
-    listener = socket.socket()
+    # asyncio switches Nagle off only where the protocol is named: else a stream waits 40 ms.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
+    # Who comes before the server is up waits in line.
+    listener.listen(16)
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
     config.timeout_graceful_shutdown = 2
     server = _Server(config)

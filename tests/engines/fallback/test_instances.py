@@ -8,14 +8,16 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from parley.core.errors import EngineUnavailable
+from parley.core.errors import EngineTimeout, EngineUnavailable
 from parley.engines.breaker import Breaker
 from parley.engines.fallback.chain import Chain, Link
+from parley.engines.fallback.limits import StageLimits
 from parley.engines.fallback.thinking import FallbackChat
 from parley.engines.remote.instances import Instances
 from parley.engines.spec import ChatOptions, Delta, Status
 from tests.engines.fallback.chains import QUICK, Clock, Told, member
 
+BRIEF = StageLimits(first_s=0.02, gap_s=0.02, patience_s=0.05)
 URLS = ("http://a", "http://b", "http://c")
 
 
@@ -25,6 +27,7 @@ class Server:
     def __init__(self, url: str) -> None:
         self.url = url
         self.is_dead = False
+        self.hangs = False
         self.is_closed = False
         self.asked = 0
 
@@ -32,6 +35,8 @@ class Server:
         self.asked += 1
         if self.is_dead:
             raise EngineUnavailable(f"{self.url} can't be reached.")
+        if self.hangs:
+            await asyncio.Event().wait()
         return self.url
 
     async def close(self) -> None:
@@ -185,3 +190,23 @@ async def test_a_request_to_a_dying_server_is_answered_by_another_in_the_same_tu
     assert all(answer in (["http://b"], ["http://c"]) for answer in answers)
     assert model.is_well
     assert told.all == []
+
+
+async def test_one_that_hangs_until_patience_runs_out_is_left_alone():
+    instances = three()
+    instances.all[0].client.hangs = True
+    model = member("llm", "model", Served(instances))
+    chat = FallbackChat(Chain("llm", [Link(model)], BRIEF))
+
+    answers = [await answer_of(chat) for _ in range(9)]
+
+    assert answers.count("failed") == 1
+    assert instances.all[0].client.asked == 1
+    assert {each.url for each in instances.all if not each.breaker.is_closed} == {"http://a"}
+
+
+async def answer_of(chat: FallbackChat) -> str:
+    try:
+        return "".join([delta.text async for delta in chat.chat([], [], ChatOptions())])
+    except EngineTimeout:
+        return "failed"

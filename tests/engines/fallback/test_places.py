@@ -60,7 +60,7 @@ async def test_who_finds_the_queue_full_is_told_when_to_come_back():
     tasks = await work.start("a1", "a2", "a3", "a4")
 
     with pytest.raises(EngineBusy) as caught:
-        await work.request("b", "b1")
+        await work.request("a", "a5")
 
     assert caught.value.retry_after_s == 2
     assert (work.places.depth, work.places.refused) == (2, 1)
@@ -68,6 +68,18 @@ async def test_who_finds_the_queue_full_is_told_when_to_come_back():
     await work.finish(4)
     await asyncio.gather(*tasks)
     assert work.places.longest_wait_s == 3.0
+
+
+async def test_one_tenant_cannot_fill_the_queue_for_all():
+    work = Work(Places(1, waiting_limit=3))
+    tasks = await work.start("a1", "a2", "a3", "a4", "b1", "b2")
+
+    await work.finish(4)
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert work.order == ["a1", "a2", "b1", "a3"]
+    assert [isinstance(each, EngineBusy) for each in results] == [False] * 3 + [True, False, True]
+    assert (work.places.busy, work.places.depth, work.places.refused) == (0, 0, 2)
 
 
 async def test_who_waits_too_long_leaves_the_queue():

@@ -70,6 +70,19 @@ async def test_a_tool_that_was_asked_for_is_asked_for_once():
     assert second.asked == []
 
 
+@pytest.mark.parametrize("torn", ["<think>Let me see", '{"name": "bo', "```json\n{"])
+async def test_what_a_model_left_half_written_does_not_swallow_the_next_ones_words(torn: str):
+    first = FakeChatter(
+        lambda _: letters(torn), fault=Fault(after=len(torn) - 1, error=EngineFailed("It died."))
+    )
+    second = FakeChatter(lambda _: "It is noon.")
+
+    deltas = await reply(chain_of("llm", first, second).spoken().for_call(Told()))
+
+    assert text_of(deltas).strip() == "It is noon."
+    assert second.asked == [ASKED]
+
+
 async def test_a_model_that_is_out_is_not_asked_again_until_a_probe_has_found_it_well():
     clock = Clock()
     first = FakeChatter(lambda _: "From the first.", fault=FAULTS["dies in mid-stream"])

@@ -186,11 +186,12 @@ async def test_a_proper_request_passes_with_its_id_and_mended_arguments():
     assert deltas[-1].tools == (ToolRequest("call_1", "find_time", {"count": 3}),)
 
 
-async def test_a_call_that_is_both_asked_for_and_written_runs_once():
-    request = ToolRequest("call_1", "clock", {})
+@pytest.mark.parametrize("is_written_first", [True, False])
+async def test_a_call_that_is_both_asked_for_and_written_runs_once(is_written_first: bool):
+    asked = Delta(tools=(ToolRequest("call_1", "clock", {}),))
     written = Delta(text='{"name": "clock", "parameters": {}}')
 
-    deltas = await passed([Delta(tools=(request,)), written, written])
+    deltas = await passed([written, asked] if is_written_first else [asked, written, written])
 
     assert calls(deltas) == CLOCK
 

@@ -121,6 +121,9 @@ class House:
         house: Any
         info: CallInfo
 
+        async def reserve(self) -> None:
+            return None
+
         def release(self) -> None:
             self.house.places.discard(self.info)
 

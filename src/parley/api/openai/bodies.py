@@ -17,7 +17,7 @@ BodyT = TypeVar("BodyT", bound=BaseModel)
 
 DEFAULT_TENANT = "default"
 LINGER_BYTES = 4 * 1024 * 1024
-LINGER_S = 2.0
+LINGER_S = 1.0
 
 
 async def read_json(
@@ -73,7 +73,8 @@ async def linger(request: Request) -> None:
                 thrown_away += len(piece)
                 if thrown_away > LINGER_BYTES:
                     return
-    except (TimeoutError, ClientDisconnect):
+    except (TimeoutError, ClientDisconnect, RuntimeError):
+        # RuntimeError is what Starlette says when all of it has been read.
         return
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import dataclass, replace
 from functools import partial
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
 from parley.api.openai.bodies import described_body, read_json, tenant_of
+from parley.api.openai.chat_audio import ChatAudio, Speaker
 from parley.api.openai.chat_body import ChatBody
 from parley.api.openai.chat_metering import FreeOfCharge, TokenMeter
 from parley.api.openai.chat_models import Answerer, ChatModels
@@ -29,11 +31,15 @@ def chat_router(
     guard: Guard,
     *,
     meter: TokenMeter | None = None,
+    audio: ChatAudio | None = None,
     most_bytes: int,
     stall_s: float,
 ) -> APIRouter:
-    """``POST /v1/chat/completions``; ``most_bytes`` bounds the body."""
-    chat = _Chat(models, meter or FreeOfCharge(), most_bytes, stall_s)
+    """``POST /v1/chat/completions``.
+
+    ``most_bytes`` bounds the body. Without ``audio`` chat is in writing only.
+    """
+    chat = _Chat(models, meter or FreeOfCharge(), audio, most_bytes, stall_s)
     router = APIRouter(tags=["chat"], dependencies=[Depends(guard)])
     router.add_api_route(
         "/v1/chat/completions",
@@ -67,12 +73,28 @@ async def metered_reply(
             yield delta
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """One request, understood."""
+
+    request: Request
+    body: ChatBody
+    asked: ChatRequest
+    completion: Completion
+
+
 class _Chat:
     def __init__(
-        self, models: ChatModels, meter: TokenMeter, most_bytes: int, stall_s: float
+        self,
+        models: ChatModels,
+        meter: TokenMeter,
+        audio: ChatAudio | None,
+        most_bytes: int,
+        stall_s: float,
     ) -> None:
         self._models = models
         self._meter = meter
+        self._audio = audio
         self._most_bytes = most_bytes
         self._stall_s = stall_s
 
@@ -80,42 +102,66 @@ class _Chat:
         body = await read_json(
             request, ChatBody, most_bytes=self._most_bytes, stall_s=self._stall_s
         )
-        if body.wants_audio:
-            raise UnsupportedValue("modalities: replies are text here.", param="modalities")
+        if self._audio is None and (body.wants_audio or body.has_audio):
+            raise UnsupportedValue("Chat is in writing here: no audio.", param="modalities")
         asked = read_chat(body, tenant_of(request))
-        completion = Completion(body.model)
+        order = _Order(request, body, asked, Completion(body.model))
         if not body.stream:
-            return Awaited(partial(self._whole, request, completion, asked))
-        events = self._events(request, completion, asked, tells_usage=body.wants_usage)
-        return Flow(with_errors_told(events), EVENT_STREAM, stall_s=self._stall_s)
+            return Awaited(partial(self._whole, order))
+        return Flow(with_errors_told(self._events(order)), EVENT_STREAM, stall_s=self._stall_s)
 
-    async def _whole(
-        self, request: Request, completion: Completion, asked: ChatRequest
-    ) -> Response:
+    async def _whole(self, order: _Order) -> Response:
         reply = Gathered()
-        async with aclosing(self._deltas(request, asked, reply)) as deltas:
+        speaker = await self._speaker(order)
+        async with aclosing(self._deltas(order, reply)) as deltas:
             async for _ in deltas:
                 pass
-        return JSONResponse(completion.whole(reply, reply.spent(asked.messages)))
+        spoken = None
+        if speaker and reply.text:
+            spoken = await speaker.whole(reply.text)
+            self._keep(speaker, order)
+        usage = reply.spent(order.asked.messages)
+        return JSONResponse(order.completion.whole(reply, usage, spoken))
 
-    async def _events(
-        self, request: Request, completion: Completion, asked: ChatRequest, *, tells_usage: bool
-    ) -> AsyncGenerator[bytes]:
-        reply = Gathered()
+    async def _events(self, order: _Order) -> AsyncGenerator[bytes]:
+        reply, completion = Gathered(), order.completion
+        speaker = await self._speaker(order)
         has_begun = False
-        async with aclosing(self._deltas(request, asked, reply)) as deltas:
+        async with aclosing(self._deltas(order, reply)) as deltas:
             async for delta in deltas:
                 if not has_begun:
                     yield sse(completion.beginning())
                     has_begun = True
+                if speaker and delta.text:
+                    async with aclosing(speaker.pieces(delta.text)) as told:
+                        async for fields in told:
+                            yield sse(completion.sound(fields))
+                    delta = replace(delta, text="")
                 for chunk in completion.pieces(delta):
                     yield sse(chunk)
+        if speaker and speaker.transcript:
+            async with aclosing(speaker.rest()) as told:
+                async for fields in told:
+                    yield sse(completion.sound(fields))
+            self._keep(speaker, order)
         yield sse(completion.ending(reply.finish_reason))
-        if tells_usage:
-            yield sse(completion.spent(reply.spent(asked.messages)))
+        if order.body.wants_usage:
+            yield sse(completion.spent(reply.spent(order.asked.messages)))
         yield DONE
 
-    def _deltas(
-        self, request: Request, asked: ChatRequest, reply: Gathered
-    ) -> AsyncGenerator[Delta]:
-        return metered_reply(self._models, self._meter, request, asked, reply)
+    async def _deltas(self, order: _Order, reply: Gathered) -> AsyncGenerator[Delta]:
+        if self._audio is not None:
+            await self._audio.hear(order.asked.messages, order.asked.options.tenant)
+        deltas = metered_reply(self._models, self._meter, order.request, order.asked, reply)
+        async with aclosing(deltas):
+            async for delta in deltas:
+                yield delta
+
+    async def _speaker(self, order: _Order) -> Speaker | None:
+        if self._audio is None or not order.body.wants_audio:
+            return None
+        return await self._audio.voice(order.body, order.asked.options.tenant)
+
+    def _keep(self, speaker: Speaker, order: _Order) -> None:
+        if self._audio is not None:
+            self._audio.keep(speaker, order.asked.options.tenant)

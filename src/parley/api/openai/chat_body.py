@@ -116,6 +116,12 @@ class ChatBody(Body):
         return "audio" in (self.modalities or ())
 
     @property
+    def has_audio(self) -> bool:
+        """Whether a message is a recording, or refers to a spoken reply."""
+        parts = [p for m in self.messages if isinstance(m.content, list) for p in m.content]
+        return any(p.input_audio for p in parts) or any(m.audio for m in self.messages)
+
+    @property
     def wants_usage(self) -> bool:
         """Whether a stream is to end with the usage; a plain reply always has it."""
         return bool(self.stream_options and self.stream_options.include_usage)

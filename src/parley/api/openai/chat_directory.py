@@ -93,6 +93,10 @@ class ChatDirectory:
                 raise
             return await self._find(anybody, tenant)
 
+    async def choose_again(self) -> None:
+        """A model has come, or an engine: what was settled on may not be the best any more."""
+        self._lines.clear()
+
     async def _find(self, name: str, tenant: str) -> Answerer:
         if name.startswith(AGENT_PREFIX):
             try:

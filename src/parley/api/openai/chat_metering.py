@@ -9,6 +9,7 @@ from typing import Protocol
 from fastapi import Request
 
 from parley.access.caller import Caller
+from parley.access.guard import caller_of
 from parley.access.reservations import RequestReservation
 from parley.api.openai.chat_models import WRITTEN_MAX_TOKENS
 from parley.api.openai.chat_reply import Gathered
@@ -49,7 +50,7 @@ class RequestLedger(Protocol):
 class LedgerMeter:
     """Has the access ledger reserve the longest reply and charge the one that came.
 
-    The guard has left ``request.state.caller``.
+    The access guard must have let the request in.
     """
 
     def __init__(self, ledger: RequestLedger) -> None:
@@ -61,7 +62,7 @@ class LedgerMeter:
     ) -> AsyncGenerator[None]:
         longest = asked.options.max_tokens or WRITTEN_MAX_TOKENS
         wanted = Amounts(tokens=estimated_tokens(asked.messages) + longest)
-        async with self._ledger.metered(request.state.caller, wanted) as held:
+        async with self._ledger.metered(caller_of(request), wanted) as held:
             try:
                 yield
             finally:

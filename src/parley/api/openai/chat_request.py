@@ -157,6 +157,8 @@ def _message(number: int, given: ChatMessage) -> Message:
         calls = [(c.id, c.function.name, c.function.arguments) for c in given.tool_calls]
         return call_message(calls, content if isinstance(content, str) else "")
     message: Message = {"role": role, "content": content}
+    if given.audio and role == "assistant" and not content:
+        message["audio"] = {"id": given.audio.id}
     if role == "tool":
         message["tool_call_id"] = given.tool_call_id or given.name or ""
     return message

@@ -61,6 +61,13 @@ class SoundFile:
         """Of what was read so far."""
         return self._given_bytes / BYTES_PER_SAMPLE * 1000 / RATE_HZ
 
+    @property
+    def declared_ms(self) -> float:
+        """What the file says of itself; 0 for one that only guesses."""
+        if self._container.format.name.split(",")[0] not in _KNOW_THEIR_LENGTH:
+            return 0.0
+        return (self._container.duration or 0) * 1000 / av.time_base
+
     def read(self, duration_ms: int) -> bytes:
         """The next stretch, s16le mono at 16 kHz; shorter at the end, empty behind it.
 
@@ -92,10 +99,7 @@ class SoundFile:
         stream = streams[0]
         if not _SLOWEST_HZ <= (stream.rate or 0) <= _FASTEST_HZ:
             raise UnsupportedMedia(f"A sample rate of {stream.rate} Hz makes no sense.")
-        declared_s = (self._container.duration or 0) / av.time_base
-        if self._container.format.name.split(",")[0] in _KNOW_THEIR_LENGTH and (
-            declared_s > self._longest_s
-        ):
+        if self.declared_ms / 1000 > self._longest_s:
             raise _too_long(self._longest_s)
         return stream
 

@@ -24,8 +24,9 @@ _MPEG_RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_
 _OPUS_RATES = (8000, 12_000, 16_000, 24_000, 48_000)
 # The length of a stream that has not ended yet, as FFmpeg and its kin write and read it.
 _UNKNOWN_LENGTH = 0xFFFFFFFF
-# A hop to a thread and back costs as much as encoding some 20 ms. Only the first is not delayed.
-_LEAST_MS = 160
+# A hop to a thread and back, or a call of the resampler, costs as much as its work for 20 ms of
+# sound. Only the first piece is not held back.
+_LEAST_MS = 100
 
 
 class Packer(Protocol):
@@ -153,39 +154,52 @@ class SpeechEncoder:
         self._codec = _CODECS.get(wanted)
         self._format = wanted
         self._packer: Packer | None = None
-        self._held = bytearray()
         self._resampler: Resampler | None = None
+        self._held = bytearray()
+        self._held_hz = 0
+
+    async def open(self) -> None:
+        """Open the codec, which takes milliseconds, while the engine makes up its mind."""
+        if self._codec is not None:
+            await asyncio.to_thread(self._opened)
 
     async def add(self, sound: Audio) -> bytes:
         """What can be sent once this has been said; often nothing yet."""
         self.duration_ms += sound.duration_ms
-        pcm = b""
-        if self._resampler is None or self._resampler.from_hz != sound.rate_hz:
-            pcm = self._resampler.flush() if self._resampler else b""
-            self._resampler = Resampler(sound.rate_hz, self.rate_hz)
-        self._held += pcm + self._resampler.push(sound.pcm)
-        if self._packer and len(self._held) < pcm_bytes(_LEAST_MS, self.rate_hz):
-            return b""
-        return await self._packed()
+        packed = b""
+        if sound.rate_hz != self._held_hz:
+            # Another engine took over, or this is the first word.
+            packed = await self._packed() if self._held else b""
+            self._held_hz = sound.rate_hz
+        self._held += sound.pcm
+        if self._resampler and len(self._held) < pcm_bytes(_LEAST_MS, self._held_hz):
+            return packed
+        return packed + await self._packed()
 
     async def finish(self) -> bytes:
         """The rest of the file."""
-        self._held += self._resampler.flush() if self._resampler else b""
-        packed = await self._packed()
-        packer = self._opened()
         if self._codec is None:
-            return packed + packer.finish()
-        return packed + await asyncio.to_thread(packer.finish)
+            return self._packed_now() + self._finish_now()
+        return await asyncio.to_thread(self._packed_now) + await asyncio.to_thread(self._finish_now)
 
     async def _packed(self) -> bytes:
+        if self._codec is None:
+            return self._packed_now()
+        return await asyncio.to_thread(self._packed_now)
+
+    def _packed_now(self) -> bytes:
         pcm = bytes(self._held)
         self._held.clear()
-        if self._codec is None:
-            return self._opened().add(pcm)
-        return await asyncio.to_thread(self._packed_now, pcm)
+        tail = b""
+        if self._resampler is None or self._resampler.from_hz != self._held_hz:
+            tail = self._resampler.flush() if self._resampler else b""
+            self._resampler = Resampler(self._held_hz or self.rate_hz, self.rate_hz)
+        return self._opened().add(tail + self._resampler.push(pcm))
 
-    def _packed_now(self, pcm: bytes) -> bytes:
-        return self._opened().add(pcm)
+    def _finish_now(self) -> bytes:
+        tail = self._resampler.flush() if self._resampler else b""
+        packer = self._opened()
+        return packer.add(tail) + packer.finish()
 
     def _opened(self) -> Packer:
         if self._packer is None:

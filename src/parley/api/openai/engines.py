@@ -40,7 +40,7 @@ _OPENAI_MODELS: dict[SpeechKind, re.Pattern[str]] = {
 }
 
 
-def open_to_all() -> None:
+async def open_to_all() -> None:
     """The guard of a house that needs no key."""
 
 
@@ -100,7 +100,7 @@ class CatalogDesk:
     ) -> None:
         self._catalog = catalog
         self._wishes = wishes
-        self._shelf = ModelShelf(catalog.found, catalog.values)
+        self._shelf = ModelShelf(catalog.found, catalog.values, is_offline=catalog.is_offline)
         self._listed = ShelfList()
         self._listed_until_s = 0.0
         self._found: dict[tuple[SpeechKind, str], _Found] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import math
 from collections.abc import AsyncGenerator
@@ -13,6 +14,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, BeforeValidator, Field
 from starlette.responses import Response
 
+from parley.api.openai.audio_metering import AudioMeter, FreeSound, counted
 from parley.api.openai.bodies import described_body, read_json, tenant_of
 from parley.api.openai.encoders import SpeechEncoder, SpeechFormat
 from parley.api.openai.engines import Guard, SpeakingDesk, SpeakingEngine
@@ -22,6 +24,7 @@ from parley.core.errors import InvalidValue, NotFound
 from parley.engines.fallback.timing import closing
 from parley.engines.spec import SpeechOptions, performed_tags
 from parley.engines.tts.speakable import speakable
+from parley.store.records import Amounts
 
 MOST_CHARACTERS = 4096
 MOST_BODY_BYTES = 256 * 1024
@@ -73,15 +76,33 @@ class _Order:
     options: SpeechOptions
 
 
-def speech_router(desk: SpeakingDesk, guard: Guard, *, stall_s: float) -> APIRouter:
+@dataclass(frozen=True)
+class _Bill:
+    """What one reply costs its tenant: all of its characters as soon as it was heard at all."""
+
+    text: str
+    encoder: SpeechEncoder
+
+    @property
+    def whole(self) -> Amounts:
+        return Amounts(characters=len(self.text))
+
+    def used(self) -> Amounts:
+        return self.whole if self.encoder.duration_ms else Amounts()
+
+
+def speech_router(
+    desk: SpeakingDesk, guard: Guard, *, stall_s: float, meter: AudioMeter | None = None
+) -> APIRouter:
     """The route. ``stall_s``: how long a client may neither send nor take anything."""
-    return _Speech(desk, stall_s).router(guard)
+    return _Speech(desk, stall_s, meter or FreeSound()).router(guard)
 
 
 class _Speech:
-    def __init__(self, desk: SpeakingDesk, stall_s: float) -> None:
+    def __init__(self, desk: SpeakingDesk, stall_s: float, meter: AudioMeter) -> None:
         self._desk = desk
         self._stall_s = stall_s
+        self._meter = meter
 
     def router(self, guard: Guard) -> APIRouter:
         router = APIRouter(tags=["audio"], dependencies=[Depends(guard)])
@@ -101,7 +122,9 @@ class _Speech:
         )
         order = await self._order(body, tenant_of(request))
         encoder = SpeechEncoder(body.response_format, body.sample_rate or 0)
-        sound = _sound(order, encoder)
+        bill = _Bill(order.text, encoder)
+        count = self._meter.metered(request, bill.whole, bill.used)
+        sound = counted(_sound(order, encoder), count)
         if body.stream_format == "sse":
             events = with_errors_told(_events(order, encoder, sound))
             return Flow(events, EVENT_STREAM, stall_s=self._stall_s)
@@ -128,13 +151,17 @@ class _Speech:
 async def _sound(order: _Order, encoder: SpeechEncoder) -> AsyncGenerator[bytes]:
     """The file's bytes as they come."""
     synthesis = order.speaking.engine.synthesize(order.text, order.options)
+    opening = asyncio.create_task(encoder.open())
     async with closing(synthesis) as sounds:
         try:
             async for sound in sounds:
+                await opening
                 if data := await encoder.add(sound):
                     yield data
         except NotFound as error:
             raise InvalidValue(error.message, hint=error.hint, param="voice") from error
+        finally:
+            await asyncio.gather(opening, return_exceptions=True)
     if data := await encoder.finish():
         yield data
 

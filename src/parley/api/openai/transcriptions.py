@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -12,6 +12,7 @@ from typing import Protocol
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import PlainTextResponse, Response
 
+from parley.api.openai.audio_metering import AudioMeter, FreeSound, counted
 from parley.api.openai.bodies import tenant_of
 from parley.api.openai.cutting import Cutter, PauseCutter, UtteranceCutter
 from parley.api.openai.decoding import SoundFile
@@ -39,6 +40,10 @@ from parley.api.openai.uploads import Form, UploadLimits, receive_form
 from parley.core.errors import UnsupportedValue
 from parley.engines.spec import TranscribeOptions
 from parley.engines.vad.silero import VoiceEar
+from parley.store.records import Amounts
+
+UNTOLD_MS = 60_000
+"""What is reserved for a recording that doesn't say how long it is."""
 
 _PLAIN: dict[str, Callable[[Transcript], str]] = {
     "text": as_text,
@@ -62,17 +67,23 @@ class AudioLimits:
 
 
 def transcription_router(
-    desk: HearingDesk, vad: Vad, guard: Guard, limits: AudioLimits
+    desk: HearingDesk,
+    vad: Vad,
+    guard: Guard,
+    limits: AudioLimits,
+    *,
+    meter: AudioMeter | None = None,
 ) -> APIRouter:
     """Both routes."""
-    return _Transcriptions(desk, vad, limits).router(guard)
+    return _Transcriptions(desk, vad, limits, meter or FreeSound()).router(guard)
 
 
 class _Transcriptions:
-    def __init__(self, desk: HearingDesk, vad: Vad, limits: AudioLimits) -> None:
+    def __init__(self, desk: HearingDesk, vad: Vad, limits: AudioLimits, meter: AudioMeter) -> None:
         self._desk = desk
         self._vad = vad
         self._limits = limits
+        self._meter = meter
 
     def router(self, guard: Guard) -> APIRouter:
         router = APIRouter(tags=["audio"], dependencies=[Depends(guard)])
@@ -108,16 +119,19 @@ class _Transcriptions:
             wanted = read_wanted(form, translates=translates)
             hearing = await self._desk.hearing(wanted.model)
             _require_abilities(wanted, hearing)
-            order = _Order(form, wanted, hearing, tenant_of(request), self._cutter(wanted))
-            sound = await asyncio.to_thread(self._opened, order.form)
+            sound = await asyncio.to_thread(self._opened, form)
             stack.callback(sound.close)
             # From here on it belongs to the answer, which is made after this has returned.
             held = stack.pop_all()
+        wished = Amounts(ms=round(sound.declared_ms) or UNTOLD_MS)
+        count = self._meter.metered(request, wished, partial(_heard, sound))
+        cutter = self._cutter(wanted)
+        order = _Order(sound, wanted, hearing, tenant_of(request), cutter, count)
         if wanted.streams:
-            events = with_errors_told(_events(order, sound))
+            events = with_errors_told(_events(order))
             stall_s = self._limits.upload.stall_s
             return Flow(events, EVENT_STREAM, stall_s=stall_s, at_end=held.aclose)
-        return Awaited(partial(_whole, order, sound), at_end=held.aclose)
+        return Awaited(partial(_whole, order), at_end=held.aclose)
 
     def _cutter(self, wanted: Wanted) -> Cutter:
         return UtteranceCutter(self._vad.ear()) if wanted.is_timed else PauseCutter()
@@ -131,13 +145,14 @@ class _Transcriptions:
 class _Order:
     """One request, understood."""
 
-    form: Form
+    sound: SoundFile
     wanted: Wanted
     hearing: HearingEngine
     tenant: str
     cutter: Cutter
+    count: AbstractAsyncContextManager[None]
 
-    def segments(self, sound: SoundFile) -> AsyncGenerator[Segment]:
+    def segments(self) -> AsyncGenerator[Segment]:
         options = TranscribeOptions(
             language=self.wanted.language,
             prompt=self.wanted.prompt,
@@ -145,16 +160,21 @@ class _Order:
             translate=self.wanted.translates,
             tenant=self.tenant,
         )
-        return Listener(sound, self.cutter, self.hearing, options).segments()
+        listener = Listener(self.sound, self.cutter, self.hearing, options)
+        return counted(listener.segments(), self.count)
 
 
-async def _whole(order: _Order, sound: SoundFile) -> Response:
-    async with aclosing(order.segments(sound)) as segments:
+def _heard(sound: SoundFile) -> Amounts:
+    return Amounts(ms=round(sound.duration_ms))
+
+
+async def _whole(order: _Order) -> Response:
+    async with aclosing(order.segments()) as segments:
         heard = [segment async for segment in segments]
     wanted = order.wanted
     transcript = Transcript(
         heard,
-        duration_s=sound.duration_ms / 1000,
+        duration_s=order.sound.duration_ms / 1000,
         language="en" if wanted.translates else wanted.language,
         task="translate" if wanted.translates else "transcribe",
     )
@@ -167,15 +187,15 @@ async def _whole(order: _Order, sound: SoundFile) -> Response:
     return Response(content, media_type="application/json")
 
 
-async def _events(order: _Order, sound: SoundFile) -> AsyncGenerator[bytes]:
+async def _events(order: _Order) -> AsyncGenerator[bytes]:
     """A delta for each utterance: what was sent is never taken back."""
     text = ""
-    async with aclosing(order.segments(sound)) as segments:
+    async with aclosing(order.segments()) as segments:
         async for segment in segments:
             delta = gap_before(text, segment.text) + segment.text
             text += delta
             yield sse({"type": "transcript.text.delta", "delta": delta})
-    usage = token_usage(sound.duration_ms / 1000, text)
+    usage = token_usage(order.sound.duration_ms / 1000, text)
     yield sse({"type": "transcript.text.done", "text": text, "usage": usage})
 
 

@@ -12,7 +12,7 @@ from fastapi import Request
 
 from parley.api.openai.bodies import linger, pieces_of
 from parley.api.openai.multipart import MultipartReader, PartBegins, PartData
-from parley.core.errors import BadRequest, MissingParameter, TooLarge
+from parley.core.errors import BadRequest, MissingParameter, TooLarge, UploadStalled
 
 MEMORY_BYTES = 1024 * 1024
 MOST_FIELD_BYTES = 256 * 1024
@@ -77,7 +77,7 @@ async def receive_form(request: Request, limits: UploadLimits) -> Form:
         return await receiving.form()
     except BaseException as error:
         receiving.close()
-        if isinstance(error, BadRequest):
+        if isinstance(error, BadRequest) and not isinstance(error, UploadStalled):
             await linger(request)
         raise
 

@@ -14,6 +14,7 @@ from parley.engines.fallback.limits import StageLimits
 from parley.engines.fallback.member import Member
 from parley.engines.fallback.recording import Recording
 from parley.engines.fallback.timing import closing, silent_for
+from parley.engines.patience import patience
 from parley.engines.spec import Status, TranscribeOptions, Transcriber, TranscriptPart
 
 # Who hears all of an utterance at its end may take this share of its length more.
@@ -114,7 +115,8 @@ class _Hearing:
         limit = self._limit = asyncio.timeout_at(self._due_s())
         try:
             async with limit:
-                part = await anext(parts, None)
+                with patience(limit):
+                    part = await anext(parts, None)
         except TimeoutError as error:
             if not limit.expired():
                 raise

@@ -22,7 +22,9 @@ class Places:
     """Lets ``places`` requests at an engine; ``waiting_limit`` more wait, the rest are refused.
 
     Whoever's turn it is among the tenants that wait is served next, so that one with a hundred
-    requests delays another by one. ``clock_s`` gives seconds.
+    requests delays another by one. Nor can one fill the queue for all: when it is full, the
+    latest request of the tenant that has most of them gives way to one that has fewer.
+    ``clock_s`` gives seconds.
     """
 
     def __init__(
@@ -54,7 +56,8 @@ class Places:
     async def taken(self, tenant: str, limit_s: float | None = None) -> AsyncGenerator[None]:
         """Wait for a place and hold it.
 
-        Raises ``EngineBusy`` when the queue is full, and when ``limit_s`` seconds did not do.
+        Raises ``EngineBusy`` when the queue is full or has to be given way in, and when
+        ``limit_s`` seconds did not do.
         """
         limit = asyncio.timeout(limit_s)
         try:
@@ -76,7 +79,7 @@ class Places:
             self.last_wait_s = 0.0
             return
         if self.depth >= self.waiting_limit:
-            raise self._busy()
+            self._make_room_for(tenant)
         came_s = self._clock_s()
         turn = asyncio.get_running_loop().create_future()
         self._queues.setdefault(tenant, deque()).append(turn)
@@ -84,7 +87,7 @@ class Places:
         try:
             await turn
         except BaseException:
-            if turn.done() and not turn.cancelled():
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
                 # The place was given in the moment in which its taker went away.
                 self._leave()
             else:
@@ -92,6 +95,16 @@ class Places:
             raise
         self.last_wait_s = self._clock_s() - came_s
         self.longest_wait_s = max(self.longest_wait_s, self.last_wait_s)
+
+    def _make_room_for(self, tenant: str) -> None:
+        """Raises ``EngineBusy`` when nobody has clearly more in the queue than this tenant."""
+        greediest = max(self._queues.values(), key=len, default=None)
+        if greediest is None or len(greediest) <= len(self._queues.get(tenant, ())) + 1:
+            raise self._busy()
+        turn = greediest.pop()
+        self.depth -= 1
+        if not turn.done():
+            turn.set_exception(self._busy())
 
     def _busy(self) -> EngineBusy:
         self.refused += 1

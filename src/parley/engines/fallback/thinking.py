@@ -15,6 +15,8 @@ from parley.engines.fallback.limits import StageLimits
 from parley.engines.fallback.member import Member, reason_of
 from parley.engines.fallback.seam import Seam, carried_on
 from parley.engines.fallback.timing import Drip, closing, within
+from parley.engines.llm.guarding import bounded
+from parley.engines.llm.textual_calls import spoken_deltas
 from parley.engines.spec import ChatOptions, Chatter, Delta, Message, Status, ToolSchema
 
 log = get_logger(__name__)
@@ -30,14 +32,22 @@ class FallbackChat:
     Text that was given out stands: the next model carries on from there. Tools that were asked
     for stand too, and end the reply if their model fails afterwards, so that none is run twice.
     An empty ``Delta`` is an engine's sign of life and goes no further.
+
+    With ``is_spoken`` each model's reply is made fit for speaking by itself: what one that failed
+    left half written (a call, reasoning) doesn't swallow the words of the next.
     """
 
-    def __init__(self, chain: Chain[Chatter]) -> None:
+    def __init__(self, chain: Chain[Chatter], *, is_spoken: bool = False) -> None:
         self.chain = chain
+        self._is_spoken = is_spoken
 
     def for_call(self, tell: Tell, limits: StageLimits | None = None) -> FallbackChat:
         """The same engines for one call, which is told of replacements."""
-        return FallbackChat(self.chain.for_call(tell, limits))
+        return FallbackChat(self.chain.for_call(tell, limits), is_spoken=self._is_spoken)
+
+    def spoken(self) -> FallbackChat:
+        """The same engines for replies that are spoken."""
+        return FallbackChat(self.chain, is_spoken=True)
 
     @property
     def members(self) -> tuple[Member[Chatter], ...]:
@@ -97,7 +107,10 @@ class FallbackChat:
         deadline_s = time.monotonic() + attempt.first_s
         async with attempt.member.place(options.tenant, attempt.first_s):
             asked = carried_on(messages, said) if said.strip() else messages
-            async with closing(engine.chat(asked, tools, options)) as deltas:
+            reply = engine.chat(asked, tools, options)
+            if self._is_spoken:
+                reply = spoken_deltas(bounded(reply, options.max_tokens), tools)
+            async with closing(reply) as deltas:
                 delta = await within(deadline_s - time.monotonic(), deltas, name)
                 while delta is not None:
                     if delta == _NOTHING:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TypeVar, cast
 
 from parley.core.errors import EngineTimeout
+from parley.engines.patience import patience
 
 ResultT = TypeVar("ResultT")
 
@@ -17,7 +18,8 @@ async def within(limit_s: float, results: AsyncIterator[ResultT], name: str) -> 
     limit = asyncio.timeout(limit_s)
     try:
         async with limit:
-            return await anext(results, None)
+            with patience(limit):
+                return await anext(results, None)
     except TimeoutError as error:
         if not limit.expired():
             raise

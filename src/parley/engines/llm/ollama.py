@@ -48,6 +48,7 @@ from parley.engines.spec import (
 log = get_logger(__name__)
 
 NAME = "Ollama"
+ENGINE = "ollama"
 # Start-up waits this long for a model to be loaded; after that it loads on behind the scenes.
 WARM_UP_S = 20.0
 LOAD_LIMIT_S = 300.0
@@ -101,8 +102,7 @@ class OllamaServer:
         present = await self.shelf.models()
         if full_name(model) in (full_name(each.id) for each in present):
             return Status(True, model)
-        hint = f"Run: parley models pull {model}"
-        return Status(False, f"it has no model {model}", hint, missing_model=model)
+        return Status(False, f"it has no model {model}", _pull_hint(model), missing_model=model)
 
     async def chat(
         self, messages: Sequence[Message], tools: Sequence[ToolSchema], options: ChatOptions
@@ -229,11 +229,15 @@ class OllamaChatter:
         return OllamaServer(url, self._options)
 
 
+def _pull_hint(model: str) -> str:
+    return f"Run: parley models pull {ENGINE}:{model}"
+
+
 def _explained(error: ParleyError, model: str) -> ParleyError | None:
     """Ollama's own words for two things, made ours."""
     says = error.message.lower()
     if "model" in says and "not found" in says:
-        return ModelMissing(error.message, model=model, hint=f"Run: parley models pull {model}")
+        return ModelMissing(error.message, model=model, hint=_pull_hint(model))
     if isinstance(error, EngineRefusedRequest) and "does not support tools" in says:
         hint = "Choose a model that can call tools, such as llama3.2:3b, or offer it no tools."
         return EngineRefusedRequest(error.message, hint=hint)
@@ -246,7 +250,7 @@ def _is_available(options: OllamaOptions) -> bool:
 
 SPEC = EngineSpec(
     kind="llm",
-    name="ollama",
+    name=ENGINE,
     options=OllamaOptions,
     open=OllamaChatter,
     summary="Ollama",

@@ -44,13 +44,15 @@ class _Reply:
     def __init__(self, tools: Sequence[ToolSchema]) -> None:
         self.sieve = ReplySieve(tools)
         self._called: list[ToolRequest] = []
+        self._written: list[ToolRequest] = []
         self._has_written_call = False
         self._has_begun = False
         self._has_words = False
 
     def take(self, delta: Delta) -> list[Delta]:
         found = self._said(list(self.sieve.push(delta.text)) if delta.text else [])
-        own = tuple(self.sieve.mended(request) for request in delta.tools)
+        mended = [self.sieve.mended(request) for request in delta.tools]
+        own = tuple(each for each in mended if not _is_among(each, self._written))
         self._called += own
         finish = delta.finish
         if finish == "stop" and self._called:
@@ -75,7 +77,8 @@ class _Reply:
         said: list[Delta] = []
         for finding in findings:
             if isinstance(finding, ToolRequest):
-                if not any(_is_same(finding, other) for other in self._called):
+                self._written.append(finding)
+                if not _is_among(finding, self._called):
                     log.info("tool_call_in_text", tool=finding.name)
                     self._called.append(finding)
                     said.append(Delta(tools=(finding,)))
@@ -90,5 +93,6 @@ class _Reply:
         return said
 
 
-def _is_same(one: ToolRequest, other: ToolRequest) -> bool:
-    return (one.name, one.arguments) == (other.name, other.arguments)
+def _is_among(request: ToolRequest, others: Sequence[ToolRequest]) -> bool:
+    facts = (request.name, request.arguments)
+    return any(facts == (other.name, other.arguments) for other in others)

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 from parley.core.errors import EngineFailed, EngineUnavailable
 from parley.core.log import get_logger
 from parley.engines.breaker import FAILURES_TO_OPEN, Breaker
+from parley.engines.patience import has_run_out
 from parley.engines.remote.addresses import without_password
 
 log = get_logger(__name__)
@@ -48,7 +49,8 @@ class Instances(Generic[ClientT]):
 
     @asynccontextmanager
     async def lease(self, guest: str = "") -> AsyncGenerator[Instance[ClientT]]:
-        """The instance for one request. What is raised inside counts against it.
+        """The instance for one request. What is raised inside counts against it, and so does a
+        cancellation by whoever has waited too long; that the caller went away doesn't.
 
         ``guest`` is a conversation's name, if it has one: while nothing fails it returns to the
         instance that it had, which may have kept its prompt warm.
@@ -60,16 +62,13 @@ class Instances(Generic[ClientT]):
         try:
             yield instance
         except EngineFailed as error:
-            instance.breaker.failed(error.message)
-            log.warning(
-                "engine_instance_failed",
-                url=without_password(instance.url),
-                error=error.message,
-                is_out=not instance.breaker.is_closed,
-            )
+            _failed(instance, error.message)
             raise
         except BaseException:
-            instance.breaker.given_up()
+            if has_run_out():
+                _failed(instance, "it gave nothing for too long")
+            else:
+                instance.breaker.given_up()
             raise
         else:
             instance.breaker.succeeded()
@@ -103,3 +102,13 @@ class Instances(Generic[ClientT]):
     def _load(self, instance: Instance[ClientT]) -> tuple[int, int]:
         """Few requests first, then whose turn it is."""
         return instance.busy, (self.all.index(instance) - self._turn) % len(self.all)
+
+
+def _failed(instance: Instance[ClientT], reason: str) -> None:
+    instance.breaker.failed(reason)
+    log.warning(
+        "engine_instance_failed",
+        url=without_password(instance.url),
+        error=reason,
+        is_out=not instance.breaker.is_closed,
+    )

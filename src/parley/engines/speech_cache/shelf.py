@@ -41,7 +41,8 @@ class Shelf:
 
     @property
     def bytes(self) -> int:
-        return sum(slot.bytes for slot in self._slots.values())
+        # A copy, in one step: threads put takes on the shelf while its size is asked.
+        return sum(slot.bytes for slot in tuple(self._slots.values()))
 
     def __contains__(self, key: str) -> bool:
         return key in self._slots

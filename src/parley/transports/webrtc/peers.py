@@ -25,9 +25,13 @@ log = get_logger(__name__)
 
 @dataclass(eq=False)
 class Peer:
-    """One call's browser. It keeps its cookie and all its pc_ids when it comes back."""
+    """One call's browser. It keeps its cookie and all its pc_ids when it comes back.
+
+    ``owner`` is the tenant and the key that began the call.
+    """
 
     media: WebRtcMedia
+    owner: tuple[str, str] | None = None
     cookie: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     pc_ids: set[str] = field(default_factory=set[str])
     negotiating: asyncio.Lock = field(default_factory=asyncio.Lock)

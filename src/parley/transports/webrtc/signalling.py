@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 from pipecat.transports.smallwebrtc.request_handler import (
     IceCandidate,
@@ -16,7 +17,7 @@ from pipecat.transports.smallwebrtc.request_handler import (
 )
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
-from parley.core.call import CallInfo
+from parley.core.call import DEFAULT_TENANT, CallInfo
 from parley.core.errors import BadOffer, NotFound
 from parley.session.media import CallMedia
 from parley.settings import Settings
@@ -34,7 +35,8 @@ class Host(Protocol):
     """What the signalling needs of the session: ``SessionHost`` is one."""
 
     def admit(self, call: CallInfo) -> Any:
-        """Take a place, or raise ``Refused`` or ``NotFound``."""
+        """Take a place, or raise ``Refused`` or ``NotFound``. It can ``reserve`` and
+        ``release``."""
         ...
 
     def start(self, place: Any, media: CallMedia) -> Any: ...
@@ -93,20 +95,45 @@ class PatchBody(BaseModel):
         return [*self.candidates, *([self.candidate] if self.candidate else [])]
 
 
-def webrtc_router(host: Host, settings: Settings) -> APIRouter:
+@dataclass(frozen=True)
+class Doors:
+    """FastAPI dependencies that let a caller pass and leave in ``request.state.caller`` who it is:
+    one for offers, which have a rate limit of their own, and one for the rest."""
+
+    offer: Callable[..., Any]
+    other: Callable[..., Any]
+
+
+async def _nobody_asks() -> None:
+    """The door of a house without keys."""
+
+
+OPEN_DOORS = Doors(_nobody_asks, _nobody_asks)
+
+
+def webrtc_router(host: Host, settings: Settings, doors: Doors = OPEN_DOORS) -> APIRouter:
     """The browser's way in, as the settings want it."""
-    return signalling_router(host, Peers(WebRtcOptions.from_settings(settings)))
+    return signalling_router(host, Peers(WebRtcOptions.from_settings(settings)), doors)
 
 
-def signalling_router(host: Host, peers: Peers) -> APIRouter:
+def signalling_router(host: Host, peers: Peers, doors: Doors = OPEN_DOORS) -> APIRouter:
     """The routes. Errors are raised; the app gives them their form."""
     router = APIRouter(tags=["webrtc"])
     routes = _Signalling(peers, host)
-    router.add_api_route("/api/offer", routes.offer, methods=["POST"])
-    router.add_api_route("/api/offer", routes.patch, methods=["PATCH"])
-    router.add_api_route("/api/patch", routes.patch, methods=["PATCH"])
-    router.add_api_route("/api/ice-servers", routes.ice_servers, methods=["GET"])
+    offer, other = [Depends(doors.offer)], [Depends(doors.other)]
+    router.add_api_route("/api/offer", routes.offer, methods=["POST"], dependencies=offer)
+    router.add_api_route("/api/offer", routes.patch, methods=["PATCH"], dependencies=other)
+    router.add_api_route("/api/patch", routes.patch, methods=["PATCH"], dependencies=other)
+    router.add_api_route(
+        "/api/ice-servers", routes.ice_servers, methods=["GET"], dependencies=other
+    )
     return router
+
+
+def _owner(request: Request) -> tuple[str, str]:
+    """Tenant and key of whoever is asking."""
+    caller: Any = getattr(request.state, "caller", None)
+    return (caller.tenant, caller.key_id or "") if caller else (DEFAULT_TENANT, "")
 
 
 class _Signalling:
@@ -119,10 +146,18 @@ class _Signalling:
         body = await _read(request, OfferBody)
         if body.type != "offer":
             raise BadOffer(f"The type is {body.type!r}.", hint='It must be "offer".', param="type")
+        owner = _owner(request)
         peer = self._peers.find(pc_id=body.pc_id) if body.pc_id else None
+        _require_owner(peer, owner)
         wish = body.request_data or CallWish()
         caller = request.client.host if request.client else ""
-        call = CallInfo(agent=wish.agent, voice=wish.voice, transport="webrtc", caller=caller)
+        call = CallInfo(
+            agent=wish.agent,
+            voice=wish.voice,
+            transport="webrtc",
+            caller=caller,
+            tenant=owner[0],
+        )
         asked = SmallWebRTCRequest(body.sdp, body.type, body.pc_id, body.restart_pc)
         if peer is None:
             answer = await self._new_call(asked, call)
@@ -131,6 +166,7 @@ class _Signalling:
         peer = self._peers.find(pc_id=answer["pc_id"])
         if peer is None:
             raise NotFound("The call ended before it was answered.", hint="Start a new one.")
+        peer.owner = owner
         response = JSONResponse({**answer, "session_id": peer.media.call_id})
         response.set_cookie(
             COOKIE,
@@ -146,6 +182,7 @@ class _Signalling:
         place = self._host.admit(call)
         start = partial(self._start, place)
         try:
+            await place.reserve()
             return await self._peers.handle_web_request(asked, start, call.id)
         except BaseException:
             place.release()
@@ -171,6 +208,7 @@ class _Signalling:
             ufrag=(first.ufrag or ufrag_of(first.candidate)) if first else "",
             cookie=request.cookies.get(COOKIE, ""),
         )
+        _require_owner(peer, _owner(request))
         connection = peer.media.connection if peer else None
         if connection is None:
             raise NotFound("No live call has this connection.", hint="Send a new offer.")
@@ -192,6 +230,12 @@ class _Signalling:
         """The STUN and TURN servers that the page is to use."""
         servers = [server.to_dict() for server in self._peers.options.ice_servers]
         return JSONResponse({"iceServers": servers})
+
+
+def _require_owner(peer: Peer | None, owner: tuple[str, str]) -> None:
+    """Another key's call is as good as none: who guesses its name learns nothing."""
+    if peer is not None and peer.owner not in (None, owner):
+        raise NotFound("No live call has this connection.", hint="Send a new offer.")
 
 
 async def _nobody_new(_: Any) -> None:

@@ -1,0 +1,73 @@
+"""Listens to the bus and writes down each call and what was said in it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from parley.core.events import (
+    AgentText,
+    CallEnded,
+    CallStarted,
+    Event,
+    TurnEnded,
+    UserTranscript,
+)
+from parley.store.records import CallRecord, TurnRecord
+
+if TYPE_CHECKING:
+    from parley.store.calls import Calls
+
+
+class CallWriter:
+    """One for all calls: ``bus.subscribe("store", CallWriter(store.calls).listen)``.
+
+    Of a reply that was interrupted only what was heard is kept.
+    """
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._replies: dict[str, str] = {}
+
+    async def listen(self, event: Event) -> None:
+        match event:
+            case CallStarted():
+                await self._calls.began(_record(event))
+            case AgentText():
+                said = self._replies.get(event.call_id, "")
+                self._replies[event.call_id] = said + event.text
+            case UserTranscript(final=True, text=text) if text.strip():
+                await self._flush(event.call_id)
+                await self._calls.said(TurnRecord(event.call_id, "user", text, _now()))
+            case TurnEnded():
+                whole = self._replies.pop(event.call_id, "")
+                self._replies[event.call_id] = event.heard if event.interrupted else whole
+                await self._flush(event.call_id)
+            case CallEnded():
+                await self._flush(event.call_id)
+                await self._calls.ended(event.call_id, event.reason, _now())
+            case _:
+                pass
+
+    async def _flush(self, call_id: str) -> None:
+        """Keep what the agent has said since the last time: a greeting, or a reply."""
+        said = self._replies.pop(call_id, "").strip()
+        if said:
+            await self._calls.said(TurnRecord(call_id, "agent", said, _now()))
+
+
+def _record(event: CallStarted) -> CallRecord:
+    call = event.call
+    return CallRecord(
+        id=call.id,
+        tenant=call.tenant,
+        agent=call.agent,
+        transport=call.transport,
+        direction=call.direction,
+        caller=call.caller,
+        started_at=call.started_at,
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,154 @@
+"""Every route of the main port and who may use it, on one screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import Depends, FastAPI
+
+from parley import __version__
+from parley.access.headers import RateHeaders
+from parley.access.opening import Access
+from parley.agents.catalog import AgentCatalog
+from parley.agents.check import Installed
+from parley.agents.reading import AgentDefaults
+from parley.api.agents import agents_router
+from parley.api.catalogue import catalogue_router
+from parley.api.errors import install_error_handlers
+from parley.api.health import health_router
+from parley.api.openai.audio_metering import LedgerAudioMeter
+from parley.api.openai.chat import chat_router
+from parley.api.openai.chat_audio import ChatAudio
+from parley.api.openai.chat_directory import ChatDirectory
+from parley.api.openai.chat_metering import LedgerMeter
+from parley.api.openai.engines import CatalogDesk
+from parley.api.openai.models import models_router
+from parley.api.openai.models_list import ModelList
+from parley.api.openai.responses import responses_router
+from parley.api.openai.speech import speech_router
+from parley.api.openai.timestamps import timestamps_router
+from parley.api.openai.transcriptions import AudioLimits, transcription_router
+from parley.api.openai.uploads import UploadLimits
+from parley.api.openai.voices import voices_router
+from parley.api.request_id import RequestIds
+from parley.api.unread_bodies import UnreadBodies
+from parley.console.pages import console_router
+from parley.engines.catalog import EngineCatalog
+from parley.engines.shelf import ModelShelf
+from parley.engines.spec import Kind
+from parley.engines.wish import Wishes, read_wishes
+from parley.session.desk import Desk
+from parley.session.host import SessionHost
+from parley.session.turn_runner import TurnRunner
+from parley.session.turns import Listening
+from parley.settings import Settings
+from parley.tools.catalog import ToolCatalog
+from parley.transports.webrtc.signalling import Doors, webrtc_router
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """What the routes reach."""
+
+    settings: Settings
+    agents: AgentCatalog
+    catalog: EngineCatalog
+    tools: ToolCatalog
+    desk: Desk
+    host: SessionHost
+    listening: Listening
+    runner: TurnRunner
+    access: Access
+
+
+def build_web(rooms: Rooms) -> FastAPI:
+    """The web application. Open to everybody are the pages and the two probes."""
+    web = FastAPI(title="Parley", version=__version__, docs_url=None, redoc_url=None)
+    install_error_handlers(web)
+    guard = rooms.access.guard
+    calls = guard.require("calls")
+    web.include_router(health_router(rooms.desk, rooms.host, see_engines=guard.require()))
+    web.include_router(agents_router(rooms.desk), dependencies=[Depends(calls)])
+    doors = Doors(guard.require("calls", offer=True), calls)
+    web.include_router(webrtc_router(rooms.host, rooms.settings, doors))
+    _include_openai(web, rooms)
+    _include_catalogue(web, rooms)
+    web.include_router(console_router())
+    web.add_middleware(RateHeaders)
+    web.add_middleware(UnreadBodies)
+    # The last one is the outermost: every answer has its number.
+    web.add_middleware(RequestIds)
+    return web
+
+
+def _include_openai(web: FastAPI, rooms: Rooms) -> None:
+    audio = CatalogDesk(rooms.catalog, _Wishes(rooms.agents))
+    _include_sound(web, rooms, audio)
+    _include_words(web, rooms, audio)
+
+
+def _include_sound(web: FastAPI, rooms: Rooms, audio: CatalogDesk) -> None:
+    settings, guard, vad = rooms.settings, rooms.access.guard, rooms.listening.vad
+    upload = UploadLimits(settings.max_upload_mb * MIB, settings.stall_s)
+    limits = AudioLimits(upload, settings.max_audio_minutes * 60)
+    meter = LedgerAudioMeter(rooms.access.ledger)
+    speech, transcribe = guard.require("speech"), guard.require("transcribe")
+    web.include_router(speech_router(audio, speech, stall_s=settings.stall_s, meter=meter))
+    web.include_router(voices_router(audio, speech))
+    web.include_router(transcription_router(audio, vad, transcribe, limits, meter=meter))
+    web.include_router(timestamps_router(vad, transcribe, limits))
+
+
+def _include_words(web: FastAPI, rooms: Rooms, audio: CatalogDesk) -> None:
+    settings, guard, catalog = rooms.settings, rooms.access.guard, rooms.catalog
+    found, values, aliases = catalog.found, catalog.values, settings.model_aliases
+    shelf = ModelShelf(found, values, is_offline=settings.offline)
+    listed = ModelList(rooms.agents, found, values, shelf, catalog.rows, aliases=aliases)
+    usual = read_wishes(settings.llm, by="PARLEY_LLM")
+    directory = ChatDirectory(
+        catalog, rooms.agents, rooms.runner, listed, usual=usual, aliases=aliases
+    )
+    if catalog.fetcher is not None:
+        catalog.fetcher.when_one_arrives(directory.choose_again)
+    chat, meter = guard.require("chat"), LedgerMeter(rooms.access.ledger)
+    most_bytes, stall_s = settings.max_upload_mb * MIB, settings.stall_s
+    sound = ChatAudio(audio, audio)
+    web.include_router(
+        chat_router(
+            directory, chat, meter=meter, audio=sound, most_bytes=most_bytes, stall_s=stall_s
+        )
+    )
+    web.include_router(
+        responses_router(directory, chat, meter=meter, most_bytes=most_bytes, stall_s=stall_s)
+    )
+    see, change = guard.require(), guard.require("models")
+    web.include_router(
+        models_router(listed, shelf, catalog, see, change, may_fetch=not settings.offline)
+    )
+
+
+def _include_catalogue(web: FastAPI, rooms: Rooms) -> None:
+    guard = rooms.access.guard
+    web.include_router(
+        catalogue_router(
+            rooms.agents,
+            rooms.tools,
+            AgentDefaults.from_settings(rooms.settings),
+            Installed(rooms.catalog.found, rooms.tools),
+            see_agents=guard.require("agents"),
+            see_tools=guard.require("tools"),
+            stall_s=rooms.settings.stall_s,
+        )
+    )
+
+
+class _Wishes:
+    """The engines of the default agent: what OpenAI's model names mean here."""
+
+    def __init__(self, agents: AgentCatalog) -> None:
+        self._agents = agents
+
+    def __call__(self, kind: Kind) -> Wishes:
+        return self._agents.get("").engines.wishes()[kind]
