@@ -33,7 +33,7 @@ class Verb:
 _DEV = frozenset({"dev"})
 # What the tests need and nothing of hundreds of megabytes: extras for real voices and models on a
 # GPU are for those who name them.
-_TESTED = frozenset({"espeak", "llama", "whisper"})
+_TESTED = frozenset({"espeak", "llama", "postgres", "redis", "whisper"})
 VERBS = {
     "serve": Verb(
         Needs(extras=frozenset({"espeak"})),

@@ -17,6 +17,8 @@ _SELECTORS = ("-k", "-m", "--lf", "--last-failed", "--ff", "--deselect", "--pyar
 
 def main(arguments: Sequence[str]) -> int:
     os.chdir(ROOT)
+    # Set, it would have every server that a test starts compile all its sources again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     missing = _bring_system_parts()
     if missing and in_ci(os.environ):
         return 1

@@ -16,7 +16,7 @@ from tests.e2e.server import Server, running_server
 from tests.engines.servers.ollama import OllamaServer
 from tests.engines.servers.speaches import KOKORO, WHISPER, SpeachesServer
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(240)
 
 DEFAULT, OTHER = "llama3.2:3b", "qwen2.5:3b"
 OTHER_AGENT = f"""\
@@ -104,6 +104,7 @@ async def test_calls_to_an_agent_that_waits_for_its_model_are_refused_until_it_i
             "OLLAMA_BASE_URL": ollama.url,
             "PARLEY_LLM": "ollama",
             "PARLEY_DRAIN_S": "0",
+            "PARLEY_CONNECT_TIMEOUT_S": "2",
         }
         async with running_server(tmp_path, environment) as server:
             health = await health_that_tells(server, " of ")

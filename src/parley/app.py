@@ -55,10 +55,6 @@ class Parley:
 async def open_house(settings: Settings) -> AsyncGenerator[Parley]:
     """Open everything, warm; leaving closes it in reverse order."""
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(settings))
-        access = await stack.enter_async_context(open_access(settings, store))
-        bus = await stack.enter_async_context(Bus())
-        bus.subscribe("store", CallWriter(store.calls).listen)
         agents = AgentCatalog.from_settings(settings)
         for problem in agents.load():
             log.error("agent_broken", problem=str(problem))
@@ -68,8 +64,14 @@ async def open_house(settings: Settings) -> AsyncGenerator[Parley]:
         stack.callback(listening.close)
         tools = ToolCatalog()
         desk = Desk(agents, catalog, tools)
-        # The recognisers load in processes of their own meanwhile.
-        await asyncio.gather(asyncio.to_thread(listening.warm_up), desk.warm_up())
+        # The recognisers load in processes of their own; everything else opens meanwhile.
+        warming = asyncio.create_task(desk.warm_up(), name="warm-up")
+        stack.push_async_callback(_end, warming)
+        store = await stack.enter_async_context(open_store(settings))
+        access = await stack.enter_async_context(open_access(settings, store))
+        bus = await stack.enter_async_context(Bus())
+        bus.subscribe("store", CallWriter(store.calls).listen)
+        await asyncio.gather(asyncio.to_thread(listening.warm_up), warming)
         house = House(
             bus=bus,
             agents=agents,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-START_LIMIT_S = 60
+START_LIMIT_S = 120
 _LISTENING = re.compile(r"http://localhost:(\d+)")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from parley.api.openai.multipart import MultipartReader, PartBegins, PartData
@@ -55,8 +55,12 @@ def test_a_body_that_breaks_off_is_an_error(length: int) -> None:
 
 @given(st.binary(max_size=400), st.lists(st.integers(0, 400), max_size=10))
 def test_rubbish_is_an_error_and_nothing_worse(body: bytes, cuts: list[int]) -> None:
+    sent = b"--edge" + body
+    # With an end in it, it may be a form.
+    assume(b"--edge--" not in sent)
+
     with pytest.raises(BadRequest):
-        read(b"--edge" + body.replace(b"--edge--", b""), [min(cut, len(body)) for cut in cuts])
+        read(sent, [min(cut, len(body)) for cut in cuts])
 
 
 @pytest.mark.parametrize(

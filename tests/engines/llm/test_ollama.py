@@ -144,7 +144,7 @@ async def test_a_missing_model_is_named_with_the_command_that_fetches_it():
             await text_of(chatter)
 
     assert (status.ok, status.missing_model) == (False, "llama3.2:3b")
-    assert status.hint == "Run: parley models pull llama3.2:3b"
+    assert status.hint == "Run: parley models pull ollama:llama3.2:3b"
     assert (caught.value.model, caught.value.hint) == ("llama3.2:3b", status.hint)
 
 
