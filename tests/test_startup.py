@@ -111,7 +111,11 @@ async def test_calls_to_an_agent_that_waits_for_its_model_are_refused_until_it_i
             status, headers, refusal = await call(server)
             ollama.may_pull.set()
             await server.logged("agent_ready")
-            status_after, _, answer = await call(server)
+            # Past the door it is the offer itself that is looked at.
+            nonsense = {"sdp": "v=0", "type": "offer"}
+            status_after, _, answer = await asyncio.to_thread(
+                _post, f"{server.url}/api/offer", nonsense
+            )
 
     assert health["status"] == "degraded"
     assert status == 503
@@ -119,8 +123,8 @@ async def test_calls_to_an_agent_that_waits_for_its_model_are_refused_until_it_i
     assert refusal["error"]["code"] == "not_ready"
     assert f"{DEFAULT}  " in refusal["error"]["message"]
     assert " of " in refusal["error"]["message"]
-    assert status_after == 200
-    assert answer["type"] == "answer"
+    assert status_after == 400
+    assert answer["error"]["code"] == "bad_offer"
 
 
 async def test_a_model_that_can_not_be_had_is_told_with_the_command_and_who_serves_meanwhile(
