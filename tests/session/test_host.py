@@ -6,7 +6,9 @@ import pytest
 
 from parley.core.call import CallInfo
 from parley.core.errors import CallLimitReached, Draining, NotFound
-from tests.session.fakes import FakeHouse, start_call
+from parley.session.turns import Listening
+from parley.testing.transport import FakeTransport
+from tests.session.fakes import FakeHouse, LiveCall, agent_with, start_call
 
 
 async def test_the_limit_holds_and_a_returned_place_can_be_taken(house: FakeHouse):
@@ -56,3 +58,25 @@ async def test_a_drain_that_runs_out_of_time_ends_the_calls(house: FakeHouse):
 
         assert call.transport.ended_with == "drain"
         assert host.live_calls == 0
+
+
+class NeverConnected(FakeTransport):
+    """A caller whose network never comes about."""
+
+    async def connected(self) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_a_caller_who_never_connected_is_told_no_goodbye(listening: Listening):
+    house = FakeHouse(listening, agents=[agent_with(greeting="", goodbye="Goodbye now.")])
+    async with house.host() as host:
+        transport = NeverConnected()
+        control = host.start(host.admit(CallInfo(agent="", transport="fake")), transport)
+        call = LiveCall(transport, control)
+        await call.until("call_started")
+        control.end("drain")
+        await call.until("call_ended")
+
+    assert "agent_speech_started" not in call.names()
+    assert "agent_text" not in call.names()
+    assert transport.ended_with == "drain"

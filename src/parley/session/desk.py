@@ -195,9 +195,14 @@ class Desk:
         engines = await self.engines_for(agent, "")
         spoken = b""
         resampler: Resampler | None = None
-        async for piece in engines.tts.synthesize(agent.sorry.tts, engines.speaking):
-            resampler = resampler or Resampler(piece.rate_hz, SPARE_VOICE_RATE_HZ)
-            spoken += resampler.push(piece.pcm)
+        try:
+            async for piece in engines.tts.synthesize(agent.sorry.tts, engines.speaking):
+                resampler = resampler or Resampler(piece.rate_hz, SPARE_VOICE_RATE_HZ)
+                spoken += resampler.push(piece.pcm)
+        except ParleyError as error:
+            # Calls go on without it: it is for the day when speech fails in mid-call.
+            log.warning("no_spare_voice", error=str(error))
+            return
         self._spare_voice = spoken + (resampler.flush() if resampler else b"")
 
     async def _chosen_for(self, agent: Agent) -> _Chosen:

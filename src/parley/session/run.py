@@ -95,6 +95,7 @@ class _Session:
         self._announcer = announcer
         self._idle = idle
         self._announce = announcer.announce
+        self._is_heard = False
         self._toolbelt = Toolbelt(house.tools.tools_for(agent), control, announcer.announce)
 
     async def hold(self) -> EndReason:
@@ -151,6 +152,7 @@ class _Session:
             if not connected.done():
                 return race.result()
             connected.result()
+            self._is_heard = True
             self._announce(MediaStarted(call_id=self._call.id))
             await self._greet()
             race.enter(self._media.gone())
@@ -180,7 +182,8 @@ class _Session:
     async def _close(
         self, worker: CallWorker, running: asyncio.Task[None], reason: EndReason
     ) -> None:
-        if reason in SPOKEN_ENDS and not running.done():
+        # Where no sound ever flowed a goodbye would be waited for in vain.
+        if self._is_heard and reason in SPOKEN_ENDS and not running.done():
             if reason != "agent" and self._agent.goodbye:
                 await self._control.say(self._agent.goodbye)
             await self._control.finish_speaking()
