@@ -12,6 +12,8 @@ from bootstrap import debian
 
 ROOT = Path(__file__).resolve().parent.parent
 LOG = ROOT / ".cache/apt.log"
+# Much of a call's test is waiting for sound; the order is tests/conftest.py's.
+_WORKERS = ("-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder")
 _SELECTORS = ("-k", "-m", "--lf", "--last-failed", "--ff", "--deselect", "--pyargs")
 
 
@@ -29,6 +31,8 @@ def main(arguments: Sequence[str]) -> int:
             _say("a check failed (above), so this run fails; the tests run all the same")
     sys.stdout.flush()
     pytest = [sys.executable, "-m", "pytest", *arguments]
+    if not names_tests(arguments):
+        pytest += _WORKERS
     if not checks_failed:
         os.execv(sys.executable, pytest)
     return subprocess.run(pytest).returncode or 1
