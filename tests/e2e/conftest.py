@@ -14,6 +14,8 @@ from tests.caller_voice import CALLER_HZ, CallerVoice
 from tests.chromium import require_chromium
 from tests.e2e.server import Server, running_server
 
+TWO_TIMES_S = 6.2
+
 
 @pytest.fixture(scope="session", autouse=True)
 def browser_is_there() -> None:
@@ -33,11 +35,11 @@ def say() -> CallerVoice:
 
 @pytest.fixture
 def human_speech() -> bytes:
-    """The first sentence of A Tale of Two Cities, read by a person (public domain)."""
+    """How A Tale of Two Cities begins, read by a person (public domain): best and worst of times."""
     found = find_spec("moonshine_voice")
     assert found is not None and found.origin is not None
     path = next(Path(found.origin).parent.rglob("two_cities.wav"))
     with wave.open(str(path)) as file:
-        pcm = file.readframes(file.getnframes())
+        pcm = file.readframes(round(file.getframerate() * TWO_TIMES_S))
         resampler = Resampler(file.getframerate(), CALLER_HZ)
     return resampler.push(pcm) + resampler.flush()

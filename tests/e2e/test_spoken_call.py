@@ -61,7 +61,7 @@ async def test_a_persons_recorded_speech_is_transcribed(human_speech: bytes, tmp
     agents = tmp_path / "agents"
     agents.mkdir()
     (agents / "listener.yaml").write_text(DICTATION_AGENT)
-    microphone = write_microphone(tmp_path / "mic.wav", [(3.0, human_speech)], 60.0)
+    microphone = write_microphone(tmp_path / "mic.wav", said_again(human_speech), 60.0)
     async with (
         running_server(tmp_path, {"PARLEY_AGENT": "listener"}) as server,
         open_tab(server.url, microphone) as tab,

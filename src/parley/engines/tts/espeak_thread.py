@@ -22,6 +22,8 @@ from parley.engines.tts.espeak import Burst, Espeak, VoiceSetup
 from parley.engines.tts.espeak_files import EspeakFiles, installed_files
 from parley.engines.tts.espeak_voices import VoiceBook
 
+_CLOSED = "eSpeak NG was closed while it spoke."
+
 
 class EspeakThread:
     """Take a share with ``share()`` and give it back with ``release()``; the last one closes.
@@ -72,7 +74,11 @@ class EspeakThread:
         with self._queueing:
             work = _Work(text, setup, bursts)
             heapq.heappush(self._waiting, (given, next(self._arrivals), work))
-        self._executor.submit(self._run_next)
+        try:
+            self._executor.submit(self._run_next)
+        except RuntimeError as error:
+            # Closed between two clauses.
+            raise EngineFailed(_CLOSED) from error
         try:
             while burst := await bursts.get():
                 yield burst
@@ -98,7 +104,7 @@ class EspeakThread:
         except Exception as failure:
             error = failure
         if self._is_closing:
-            error = EngineFailed("eSpeak NG was closed while it spoke.")
+            error = EngineFailed(_CLOSED)
         bursts.end(error)
 
     def _pass_on(self, bursts: _BurstQueue, burst: Burst) -> bool:
