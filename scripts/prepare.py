@@ -15,7 +15,6 @@ from pathlib import Path
 
 from bootstrap.checkout import Checkout, Needs
 from bootstrap.progress import Progress, SetupFailed, explain_os_error
-from bootstrap.setup_steps import SetUp
 
 ROOT = Path(__file__).resolve().parent.parent
 EXTRAS = "PARLEY_EXTRAS"
@@ -80,6 +79,9 @@ def main(arguments: Sequence[str]) -> int:
             if options and options[0] in ("-h", "--help"):
                 print(verb.usage)
                 return 0
+            # Not above: it brings the network in, which a start with nothing changed never needs.
+            from bootstrap.setup_steps import SetUp
+
             home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises without one
             SetUp(checkout, os.environ, home, Progress(sys.stderr)).prepare(needs)
         program = checkout.venv / "bin" / verb.command[0]

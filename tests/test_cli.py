@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from parley import __version__
-from parley.cli import build_parser, main
+from parley.cli import main
+from parley.cli.commands import build_parser
 from parley.core.errors import BadSettings
 from parley.settings import Settings, setting_facts
 
@@ -34,7 +35,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
         settings.append(given)
         return 0
 
-    monkeypatch.setitem(sys.modules, "parley.app", SimpleNamespace(serve=serve))
+    monkeypatch.setitem(sys.modules, "parley.start", SimpleNamespace(serve=serve))
     return settings
 
 
@@ -112,7 +113,7 @@ def test_what_the_house_refuses_is_told_the_same_way(
     def serve(settings: Settings) -> int:
         raise BadSettings("The port is taken.", hint="Take another.")
 
-    monkeypatch.setitem(sys.modules, "parley.app", SimpleNamespace(serve=serve))
+    monkeypatch.setitem(sys.modules, "parley.start", SimpleNamespace(serve=serve))
 
     code = main(["serve"])
 
@@ -124,7 +125,7 @@ def test_an_interrupted_start_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> N
     def serve(settings: Settings) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(sys.modules, "parley.app", SimpleNamespace(serve=serve))
+    monkeypatch.setitem(sys.modules, "parley.start", SimpleNamespace(serve=serve))
 
     assert main(["serve"]) == 130
 

@@ -154,7 +154,7 @@ def test_anything_else_is_no_time_span(text: str) -> None:
 
 def test_commands_that_need_no_database_never_load_it() -> None:
     heavy = "{'sqlalchemy', 'limits', 'alembic'}"
-    script = f"import sys, parley.cli; print({heavy} & set(sys.modules))"
+    script = f"import sys, parley.cli.commands; print({heavy} & set(sys.modules))"
 
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
 
@@ -164,7 +164,7 @@ def test_commands_that_need_no_database_never_load_it() -> None:
 def test_a_public_server_starts_once_a_key_exists(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "parley.app", SimpleNamespace(serve=lambda _: 0))
+    monkeypatch.setitem(sys.modules, "parley.start", SimpleNamespace(serve=lambda _: 0))
     before = typed(capsys, "serve", "--host", "0.0.0.0")
     typed(capsys, "keys", "create", "--name", "web")
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from parley.agents.check import Installed, check_agents
 from parley.agents.reading import AgentDefaults
 from parley.agents.schema import Agent, Sorry, TurnTaking, Vad
-from parley.cli import VERBS
+from parley.cli.commands import VERBS
 from parley.core.errors import error_types
 from parley.core.events import event_name, event_types
 from parley.core.yaml_lines import parse_yaml

@@ -120,6 +120,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "LLM_TEMPERATURE": st.floats(0, 2),
     "PARLEY_DATABASE_URL": st.one_of(PATH.map("sqlite://{}".format), url("postgresql")),
     "PARLEY_REDIS_URL": url("redis", "rediss"),
+    "PARLEY_CORS_ORIGINS": st.sampled_from(["*", "https://a.example,http://b:81"]),
     "PARLEY_MODEL_ALIASES": st.builds("{}={}".format, WORD, WORD),
     "PARLEY_RATE_REQUESTS": LIMIT,
     "PARLEY_RATE_AUDIO_S": LIMIT,
@@ -278,6 +279,25 @@ def test_each_bad_value_has_its_own_line() -> None:
 
 def test_a_bad_listener_names_the_one_word_that_is_wrong() -> None:
     assert complaint({"PARLEY_ALLOW_ANONYMOUS": "web,ftp"}).startswith("PARLEY_ALLOW_ANONYMOUS=ftp")
+
+
+def test_sites_are_kept_as_browsers_write_them() -> None:
+    sites = "HTTPS://Shop.Example:443/, http://localhost:3000,tauri://localhost, http://[::1]:80"
+
+    assert load({"PARLEY_CORS_ORIGINS": sites}).cors_origins == (
+        "https://shop.example",
+        "http://localhost:3000",
+        "tauri://localhost",
+        "http://[::1]",
+    )
+
+
+@pytest.mark.parametrize("site", ["shop.example", "https://a/path", "null", "*,https://a", "a://"])
+def test_what_is_no_site_is_refused(site: str) -> None:
+    said = complaint({"PARLEY_CORS_ORIGINS": site})
+
+    assert said.startswith(f"PARLEY_CORS_ORIGINS={site} is not allowed")
+    assert "\n" not in said
 
 
 def test_what_hides_its_value_hides_it_in_errors_too() -> None:

@@ -8,7 +8,7 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -17,14 +17,10 @@ from fastapi import FastAPI
 
 from parley import __version__
 from parley.access.opening import open_access
-from parley.agents.catalog import AgentCatalog
+from parley.api.prompt_http import PromptHttp
 from parley.core.bus import Bus
-from parley.core.errors import BadSettings
-from parley.core.log import get_logger, setup_logging
-from parley.engines.catalog import EngineCatalog
-from parley.engines.turn.smart_turn import SmartTurn
-from parley.engines.vad.silero import SileroVad
-from parley.session.desk import Desk
+from parley.core.log import get_logger
+from parley.engine_room import EngineRoom
 from parley.session.host import SessionHost
 from parley.session.house import House
 from parley.session.turn_runner import TurnRunner
@@ -32,7 +28,6 @@ from parley.session.turns import Listening
 from parley.settings import Settings
 from parley.store.call_writer import CallWriter
 from parley.store.opening import open_store
-from parley.tools.catalog import ToolCatalog
 from parley.web import Rooms, build_web
 
 log = get_logger(__name__)
@@ -41,6 +36,8 @@ log = get_logger(__name__)
 CLOSING_S = 5
 # Clients keep connections for a minute or so; shorter, and their next request meets a closed one.
 KEEP_ALIVE_S = 75
+# A Realtime client may append 15 MiB of sound at once: 20 MiB in base64, and its frame.
+LARGEST_MESSAGE_BYTES = 24 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -52,26 +49,16 @@ class Parley:
 
 
 @asynccontextmanager
-async def open_house(settings: Settings) -> AsyncGenerator[Parley]:
-    """Open everything, warm; leaving closes it in reverse order."""
+async def open_house(settings: Settings, engines: EngineRoom) -> AsyncGenerator[Parley]:
+    """Open all other rooms, and the door once the engines are warm; leaving closes it all."""
+    agents, catalog, desk = engines.agents, engines.catalog, engines.desk
+    listening = Listening(engines.vad, engines.smart_turn)
     async with AsyncExitStack() as stack:
-        agents = AgentCatalog.from_settings(settings)
-        for problem in agents.load():
-            log.error("agent_broken", problem=str(problem))
-        catalog = EngineCatalog.from_settings(settings, fetches=True)
-        stack.push_async_callback(catalog.close)
-        listening = Listening(SileroVad(), SmartTurn())
-        stack.callback(listening.close)
-        tools = ToolCatalog()
-        desk = Desk(agents, catalog, tools)
-        # The recognisers load in processes of their own; everything else opens meanwhile.
-        warming = asyncio.create_task(desk.warm_up(), name="warm-up")
-        stack.push_async_callback(_end, warming)
         store = await stack.enter_async_context(open_store(settings))
         access = await stack.enter_async_context(open_access(settings, store))
         bus = await stack.enter_async_context(Bus())
         bus.subscribe("store", CallWriter(store.calls).listen)
-        await asyncio.gather(asyncio.to_thread(listening.warm_up), warming)
+        await engines.warming
         house = House(
             bus=bus,
             agents=agents,
@@ -90,44 +77,52 @@ async def open_house(settings: Settings) -> AsyncGenerator[Parley]:
         if advice := catalog.advice():
             print(f"\n{advice}", file=sys.stderr)
         _spare_collector()
-        rooms = Rooms(settings, agents, catalog, tools, desk, host, listening, runner, access)
+        rooms = Rooms(
+            settings,
+            agents,
+            catalog,
+            engines.tools,
+            desk,
+            host,
+            listening,
+            runner,
+            access,
+            calls=store.calls,
+        )
         yield Parley(build_web(rooms), host)
 
 
 def _spare_collector() -> None:
-    """Take what start-up loaded out of the garbage collector's sight.
+    """Take what start-up loaded out of the garbage collector's sight, and let it work from now on.
 
     Models and modules are hundreds of thousands of objects that stay for good; looking through
     them again stopped every call for more than 100 ms.
     """
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
-async def _end(task: asyncio.Task[None]) -> None:
+async def _end(task: asyncio.Future[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
-def serve(settings: Settings) -> int:
-    """Run until told to stop; the exit code for the shell."""
-    setup_logging(settings.log_level, settings.log_format)
-    listener = _bind(settings)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(settings, listener))
-    return 0
-
-
-async def _serve(settings: Settings, listener: socket.socket) -> None:
+async def serve_house(settings: Settings, engines: EngineRoom, listener: socket.socket) -> None:
+    """Open the house and serve until told to stop."""
     stop = _StopSignals()
-    async with open_house(settings) as house:
+    async with open_house(settings, engines) as house:
         config = uvicorn.Config(
             house.web,
+            http=PromptHttp,
             log_config=None,
             access_log=False,
             lifespan="off",
             timeout_graceful_shutdown=CLOSING_S,
             timeout_keep_alive=KEEP_ALIVE_S,
+            ws_max_size=LARGEST_MESSAGE_BYTES,
+            # Sound hardly shrinks, and a client that unpacks can be sent bombs.
+            ws_per_message_deflate=False,
             server_header=False,
         )
         server = _Server(config)
@@ -196,32 +191,5 @@ class _StopSignals:
         (self.second if self.first.is_set() else self.first).set()
 
 
-def _bind(settings: Settings) -> socket.socket:
-    """Take the port before the long warm-up, so that a taken one is reported at once."""
-    host, port = settings.server_host, settings.server_port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named, so that asyncio sends small pieces of a stream at once.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise BadSettings(
-            f"Can't listen on {host}:{port}: {error.strerror}.",
-            hint=f"Stop what uses it, or start with --port {port + 1}.",
-        ) from error
-    return listener
-
-
 def _shown(host: str) -> str:
     return "localhost" if host in {"127.0.0.1", "::1", "0.0.0.0", "::"} else host
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop where there is one: it saves 1.3 % of a core per call."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop

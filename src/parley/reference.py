@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from parley.cli import VERBS, short_flags
+from parley.cli.commands import VERBS, short_flags
 from parley.cli.verb import Argument, Verb
 from parley.core import errors as error_tree
 from parley.core.errors import ParleyError, error_types
@@ -159,7 +159,8 @@ _CLI_EXITS = """\
 | 0 | all is well |
 | 1 | `check`, `engines` or `agents` found problems and printed them |
 | 2 | it could not start; each line on stderr says what is wrong and what to do |
-| 130 | interrupted from the keyboard |"""
+| 130 | interrupted from the keyboard |
+| 143 | ended by SIGTERM; `serve` only while it starts: later it drains and exits with 0 |"""
 
 _EVENTS_INTRO = """\
 What happens in a call, in the order in which it happens. Every event carries `event` (its name),

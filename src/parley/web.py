@@ -12,8 +12,11 @@ from parley.access.opening import Access
 from parley.agents.catalog import AgentCatalog
 from parley.agents.check import Installed
 from parley.agents.reading import AgentDefaults
+from parley.agents.schema import Agent
 from parley.api.agents import agents_router
+from parley.api.calls import CallShelf, calls_router
 from parley.api.catalogue import catalogue_router
+from parley.api.cors import Cors
 from parley.api.errors import install_error_handlers
 from parley.api.health import health_router
 from parley.api.openai.audio_metering import LedgerAudioMeter
@@ -29,7 +32,8 @@ from parley.api.openai.speech import speech_router
 from parley.api.openai.timestamps import timestamps_router
 from parley.api.openai.transcriptions import AudioLimits, transcription_router
 from parley.api.openai.uploads import UploadLimits
-from parley.api.openai.voices import voices_router
+from parley.api.openai.voices import local_voice, voices_router
+from parley.api.openapi import TITLE, document_router, operation_id
 from parley.api.request_id import RequestIds
 from parley.api.unread_bodies import UnreadBodies
 from parley.console.pages import console_router
@@ -43,6 +47,8 @@ from parley.session.turn_runner import TurnRunner
 from parley.session.turns import Listening
 from parley.settings import Settings
 from parley.tools.catalog import ToolCatalog
+from parley.transports.realtime.admission import Reception
+from parley.transports.realtime.socket import socket_router
 from parley.transports.webrtc.signalling import Doors, webrtc_router
 
 MIB = 1024 * 1024
@@ -61,13 +67,20 @@ class Rooms:
     listening: Listening
     runner: TurnRunner
     access: Access
+    calls: CallShelf
 
 
 def build_web(rooms: Rooms) -> FastAPI:
     """The web application. Open to everybody are the pages and the two probes."""
-    web = FastAPI(title="Parley", version=__version__, docs_url=None, redoc_url=None)
+    web = FastAPI(
+        title=TITLE,
+        version=__version__,
+        openapi_url=None,
+        generate_unique_id_function=operation_id,
+    )
     install_error_handlers(web)
     guard = rooms.access.guard
+    web.include_router(document_router(web, guard.require()))
     calls = guard.require("calls")
     web.include_router(health_router(rooms.desk, rooms.host, see_engines=guard.require()))
     web.include_router(agents_router(rooms.desk), dependencies=[Depends(calls)])
@@ -75,9 +88,12 @@ def build_web(rooms: Rooms) -> FastAPI:
     web.include_router(webrtc_router(rooms.host, rooms.settings, doors))
     _include_openai(web, rooms)
     _include_catalogue(web, rooms)
+    _include_calls(web, rooms)
+    _include_realtime(web, rooms)
     web.include_router(console_router())
     web.add_middleware(RateHeaders)
     web.add_middleware(UnreadBodies)
+    web.add_middleware(Cors, origins=rooms.access.origins)
     # The last one is the outermost: every answer has its number.
     web.add_middleware(RequestIds)
     return web
@@ -142,6 +158,29 @@ def _include_catalogue(web: FastAPI, rooms: Rooms) -> None:
             stall_s=rooms.settings.stall_s,
         )
     )
+
+
+def _include_calls(web: FastAPI, rooms: Rooms) -> None:
+    guard, stall_s = rooms.access.guard, rooms.settings.stall_s
+    web.include_router(
+        calls_router(rooms.host, rooms.calls, guard.require("calls"), stall_s=stall_s)
+    )
+
+
+def _include_realtime(web: FastAPI, rooms: Rooms) -> None:
+    reception = Reception(rooms.host, rooms.settings.model_aliases)
+    voices = _Voices(CatalogDesk(rooms.catalog, _Wishes(rooms.agents)))
+    web.include_router(socket_router(reception, rooms.access.guard.require("realtime"), voices))
+
+
+class _Voices:
+    """Finds the voice that a Realtime client asks for, by OpenAI's name or the engine's own."""
+
+    def __init__(self, desk: CatalogDesk) -> None:
+        self._desk = desk
+
+    async def __call__(self, agent: Agent, wanted: str) -> str:
+        return local_voice(await self._desk.speaking(""), wanted, agent.language)
 
 
 class _Wishes:

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from parley.api.errors import install_error_handlers
 from parley.api.health import health_router
+from parley.engines.fallback.places import Queue
 from parley.engines.spec import Kind, Status
 
 OK = Status(True, "it answers")
@@ -22,9 +23,13 @@ class House:
         self.statuses = statuses
         self.fetching: Mapping[str, str] = fetching or {}
         self.is_accepting = True
+        self.queues: dict[tuple[Kind, str], Queue] = {}
 
     async def check_engines(self) -> Statuses:
         return self.statuses
+
+    def engine_queues(self) -> Mapping[tuple[Kind, str], Queue]:
+        return self.queues
 
 
 def client(house: House) -> httpx.AsyncClient:
@@ -72,6 +77,27 @@ async def test_models_on_their_way_are_told_with_their_progress() -> None:
 
     assert told["fetching"] == {"ollama:m": "m  43 %  0.9 GB of 2.0 GB"}
     assert one["missing_model"] == "m"
+
+
+async def test_who_waits_for_an_engine_is_told_beside_its_health() -> None:
+    house = House({("llm", "ollama"): OK, ("stt", "builtin"): OK})
+    house.queues["llm", "ollama"] = Queue(2, 2, 3, 8, 1, 40, 900)
+    async with client(house) as http:
+        one = (await http.get("/health/engines/llm/ollama")).json()
+        named = (await http.get("/health/ollama")).json()
+        other = (await http.get("/health/engines/stt/builtin")).json()
+
+    assert one["queue"] == {
+        "places": 2,
+        "busy": 2,
+        "waiting": 3,
+        "waiting_limit": 8,
+        "refused": 1,
+        "last_wait_ms": 40,
+        "longest_wait_ms": 900,
+    }
+    assert named["engines"]["llm"]["queue"] == one["queue"]
+    assert "queue" not in other
 
 
 @pytest.mark.parametrize("path", ["/health/nobody", "/health/engines/stt/nobody"])

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from parley.cli import build_parser
+from parley.cli.commands import build_parser
 from parley.settings import setting_facts
 
 ROOT = Path(__file__).parents[2]

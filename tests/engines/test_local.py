@@ -12,9 +12,9 @@ import pytest
 
 from parley.engines.catalog import EngineCatalog
 from parley.engines.found import find_engines
+from parley.engines.keeper import ModelKeeper
 from parley.engines.llm.llama import KNOWN, Llama, LlamaOptions
 from parley.engines.resources import Share, UsesResources
-from parley.engines.spec import ModelKeeper
 from parley.engines.stt.moonshine import Moonshine, MoonshineOptions
 from parley.engines.stt.whisper import Whisper, WhisperOptions
 from parley.engines.tts.kokoro import Kokoro, KokoroOptions

@@ -16,10 +16,10 @@ from types import SimpleNamespace
 import pytest
 
 from parley.core.errors import BadRequest, EngineFailed, EngineUnavailable, NotFound
+from parley.engines.keeper import Model, PullProgress
 from parley.engines.model_files import ModelFiles
 from parley.engines.remote import file_download
 from parley.engines.remote.hub import Hub, HubModel
-from parley.engines.spec import Model, PullProgress
 from tests.engines.servers.hub import HubServer
 
 REPO = "acme/tiny-model"

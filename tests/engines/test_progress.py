@@ -6,8 +6,8 @@ import io
 
 import pytest
 
+from parley.engines.keeper import PullProgress
 from parley.engines.progress import PullBar, PullRate, human_bytes, human_time
-from parley.engines.spec import PullProgress
 
 
 class Clock:

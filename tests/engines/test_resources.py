@@ -8,16 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.engines.resources import (
-    Budget,
-    Demand,
-    LocalOptions,
-    Machine,
-    MachineShares,
-    Share,
-    counted_cores,
-    gpu_memory,
-)
+from parley.engines.machine import Machine, counted_cores, gpu_memory, memory_of
+from parley.engines.resources import Budget, Demand, LocalOptions, MachineShares, Share
+from parley.settings import visible_gpus
 
 
 def demand(name: str = "engine", weight: int = 2, gpu_mb: int = 0, **options: object) -> Demand:
@@ -57,6 +50,34 @@ def test_the_older_cgroups_quota_counts_too(tmp_path: Path) -> None:
 
 def test_a_machine_without_a_gpu_has_no_gpu_memory() -> None:
     assert gpu_memory("no-such-program") == ()
+
+
+@pytest.mark.parametrize(
+    ("visible", "free_mb"),
+    [
+        (None, (1000, 2000, 3000)),
+        (["2", "0"], (3000, 1000)),
+        (["GPU-bb"], (2000,)),
+        (["1", "-1", "0"], (2000,)),
+        (["MIG-1"], ()),
+        ([""], ()),
+    ],
+)
+def test_only_the_gpus_that_cuda_shows_count_and_in_its_order(
+    visible: list[str] | None, free_mb: tuple[int, ...]
+) -> None:
+    listing = "0, GPU-aa11, 1000\n1, GPU-bb22, 2000\n2, GPU-cc33, 3000\n"
+
+    assert memory_of(listing, visible) == free_mb
+
+
+def test_the_gpus_that_the_environment_lists_can_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1, GPU-bb")
+    listed = visible_gpus()
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+
+    assert listed == ("1", "GPU-bb")
+    assert visible_gpus() is None
 
 
 # ── handing out ──────────────────────────────────────────────────────────────────────────────

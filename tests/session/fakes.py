@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from parley.agents.schema import Agent
-from parley.core.bus import Bus
-from parley.core.call import CallInfo
+from parley.core.bus import Bus, Listener
+from parley.core.call import DEFAULT_TENANT, CallInfo
 from parley.core.errors import NotFound
 from parley.core.events import Event
 from parley.engines.llm.guarding import ChatLimits
 from parley.engines.spec import ChatOptions, SpeechOptions, TranscribeOptions
+from parley.session.admission import Admission, OpenHouse
 from parley.session.control import SessionControl
 from parley.session.host import SessionHost
 from parley.session.house import House
@@ -44,6 +45,8 @@ class FakeHouse:
     tools: Sequence[Tool] = ()
     spare_voice: bytes = b""
     limits: ChatLimits = field(default_factory=ChatLimits)
+    admission: Admission = field(default_factory=OpenHouse)
+    listeners: Sequence[Listener] = ()
 
     def get(self, name: str) -> Agent:
         for agent in self.agents:
@@ -71,7 +74,17 @@ class FakeHouse:
     @asynccontextmanager
     async def host(self, *, max_calls: int = 10) -> AsyncIterator[SessionHost]:
         async with Bus() as bus:
-            house = House(bus, self, self, self, self.listening, lambda: self.spare_voice)
+            for number, listener in enumerate(self.listeners):
+                bus.subscribe(f"test {number}", listener)
+            house = House(
+                bus,
+                self,
+                self,
+                self,
+                self.listening,
+                lambda: self.spare_voice,
+                admission=self.admission,
+            )
             async with SessionHost(house, max_calls=max_calls) as host:
                 yield host
 
@@ -96,9 +109,16 @@ class LiveCall:
         return [event.name for event in self.transport.events]
 
 
-def start_call(host: SessionHost, *, agent: str = "", voice: str = "") -> LiveCall:
-    transport = FakeTransport()
-    place = host.admit(CallInfo(agent=agent, transport="fake", voice=voice))
+def start_call(
+    host: SessionHost,
+    *,
+    agent: str = "",
+    voice: str = "",
+    tenant: str = DEFAULT_TENANT,
+    transport: FakeTransport | None = None,
+) -> LiveCall:
+    transport = transport or FakeTransport()
+    place = host.admit(CallInfo(agent=agent, transport="fake", voice=voice, tenant=tenant))
     return LiveCall(transport, host.start(place, transport))
 
 

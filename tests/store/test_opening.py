@@ -20,10 +20,16 @@ from parley.settings import Settings
 from parley.store import database as database_module
 from parley.store import schema
 from parley.store.opening import open_database, open_store
-from parley.store.records import KeyRecord
+from parley.store.records import CallRecord, KeyRecord
 from parley.store.tables import METADATA, SCHEMA_VERSION
 
 KEY = KeyRecord("key_1", "acme", "web", "pk_1", "0" * 64, ("speech",), datetime.now(UTC))
+
+CALL = CallRecord("call_1", "acme", "a", "webrtc", "inbound", "", datetime.now(UTC))
+
+
+def left_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
 
 
 def differences(connection: Connection) -> list[object]:
@@ -65,6 +71,30 @@ async def test_no_migration_runs_when_the_schema_is_current(
 
     async with open_store(settings) as store:
         assert await store.keys.all() == []
+
+
+async def test_calls_of_an_older_parley_are_kept(settings: Settings) -> None:
+    database_file = settings.data_dir / "parley.db"
+    async with open_store(settings) as store:
+        await store.calls.began(CALL)
+    older = sqlite3.connect(database_file, isolation_level=None)
+    older.executescript(
+        """
+        DROP TABLE tool_uses;
+        ALTER TABLE turns DROP COLUMN stages;
+        ALTER TABLE turns DROP COLUMN interrupted;
+        INSERT INTO turns (call_id, role, text, said_at) VALUES ('call_1', 'user', 'Hello?', 0);
+        UPDATE alembic_version SET version_num = '0001';
+        """
+    )
+    older.close()
+
+    async with open_store(settings) as store:
+        (turn,) = await store.calls.turns("acme", "call_1")
+        uses = await store.calls.tool_uses("acme", "call_1")
+
+    assert (turn.text, turn.stages, turn.interrupted) == ("Hello?", {}, False)
+    assert uses == []
 
 
 async def test_a_database_of_a_newer_parley_is_left_alone(settings: Settings) -> None:
@@ -155,6 +185,16 @@ async def test_a_server_that_does_not_answer_is_told_with_what_to_do(tmp_path: P
             pass
 
     assert "secret" not in str(told.value)
+
+
+async def test_what_is_in_memory_leaves_no_file(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with open_store(settings.model_copy(update={"database_url": "sqlite://"})) as store:
+        await store.keys.add(KEY)
+
+    assert not any(left_in(tmp_path))
 
 
 async def test_what_is_in_memory_outlives_a_task_that_is_cancelled_in_the_middle(

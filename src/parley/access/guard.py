@@ -22,6 +22,9 @@ from parley.store.records import KeyRecord
 
 log = get_logger(__name__)
 
+SCHEME_NAME = "key"
+"""What the OpenAPI document calls it when a key is shown."""
+
 _CALLER = "caller"
 
 
@@ -145,7 +148,8 @@ class Require(SecurityBase):
     """What a route asks for: ``dependencies=[Depends(guard.require("speech"))]``.
 
     FastAPI calls it before the route, which then finds the caller with ``caller_of``. It is in
-    the OpenAPI document as bearer authentication.
+    the OpenAPI document as bearer authentication; ``api.openapi`` reads the scopes out of the
+    scheme's name.
     """
 
     def __init__(
@@ -164,7 +168,7 @@ class Require(SecurityBase):
         self._origins = origins
         self.scopes = tuple(scopes)
         self.model = HTTPBearer(description="A key (pk_…) or a client secret (ek_…).")
-        self.scheme_name = "key"
+        self.scheme_name = ".".join([SCHEME_NAME, *scopes])
 
     async def __call__(self, connection: HTTPConnection) -> Caller:
         shown = credentials_of(connection, query=self._query, origins=self._origins)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ from parley.access.client_secrets import ClientSecrets
 from parley.access.guard import DoorRules, Guard
 from parley.access.keys import KeyDesk
 from parley.access.ledger import Ledger
+from parley.access.origins import Origins
 from parley.access.rates import Rates, open_rates
 from parley.access.ring import KeyRing
 from parley.access.spool import Spool
@@ -22,7 +23,8 @@ from parley.store.opening import Store, open_store
 class Access:
     """Who is asking and what they may.
 
-    ``guard`` knows callers, ``ledger`` quotas, ``secrets`` makes client secrets, ``keys`` keys.
+    ``guard`` knows callers, ``ledger`` quotas, ``secrets`` makes client secrets, ``keys`` keys,
+    ``origins`` the sites whose pages may call.
     """
 
     guard: Guard
@@ -31,18 +33,18 @@ class Access:
     secrets: ClientSecrets
     keys: KeyDesk
     ring: KeyRing
+    origins: Origins
 
 
 @asynccontextmanager
-async def open_access(
-    settings: Settings, store: Store, *, origins: Sequence[str] = ()
-) -> AsyncGenerator[Access]:
-    """Open it over the store. ``origins`` are the sites whose pages may call from browsers."""
+async def open_access(settings: Settings, store: Store) -> AsyncGenerator[Access]:
+    """Open it over the store."""
+    origins = Origins(settings.cors_origins)
     rates = await open_rates(settings.redis_url or "", offers=settings.rate_offers)
     rules = DoorRules(
         opens_locally=is_loopback(settings.server_host),
         opens_to_all="web" in settings.allow_anonymous,
-        origins=tuple(origins),
+        origins=tuple(origins.trusted),
         limits=MinuteLimits(
             requests=settings.rate_requests,
             audio_s=settings.rate_audio_s,
@@ -56,7 +58,7 @@ async def open_access(
         spool = Spool(settings.data_dir / "unsettled.jsonl")
         ledger = await stack.enter_async_context(Ledger(store.usage, ring, rates, spool))
         guard = Guard(ring, secrets, rates, rules)
-        yield Access(guard, ledger, rates, secrets, KeyDesk(store.keys), ring)
+        yield Access(guard, ledger, rates, secrets, KeyDesk(store.keys), ring, origins)
 
 
 async def has_keys(settings: Settings) -> bool:

@@ -34,6 +34,12 @@ _HEADERS: dict[Counted, str] = {
     "tokens": "tokens",
     "offers": "requests",
 }
+RATE_HEADERS = tuple(
+    f"x-ratelimit-{what}-{name}"
+    for name in dict.fromkeys(_HEADERS.values())
+    for what in ("limit", "remaining", "reset")
+)
+"""Every header that tells how a caller stands."""
 
 
 @dataclass(frozen=True, slots=True)

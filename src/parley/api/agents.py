@@ -5,6 +5,37 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from fastapi import APIRouter
+from pydantic import BaseModel
+
+from parley.core.answers import answers
+
+
+class AgentVoice(BaseModel):
+    """A voice that the agent can speak with."""
+
+    id: str
+    name: str
+    language: str
+
+
+class CallableAgent(BaseModel):
+    """Who can be called. With ``problem`` the agent can't answer yet."""
+
+    name: str
+    title: str
+    description: str
+    is_default: bool
+    voice: str
+    voices: list[AgentVoice]
+    engines: dict[str, str]
+    is_language_model: bool | None = None
+    problem: str | None = None
+
+
+class CallableAgents(BaseModel):
+    """Who can be called."""
+
+    agents: list[CallableAgent]
 
 
 class AgentDirectory(Protocol):
@@ -27,7 +58,13 @@ class _Agents:
 
     def router(self) -> APIRouter:
         router = APIRouter(tags=["agents"])
-        router.add_api_route("/api/agents", self.list, methods=["GET"])
+        router.add_api_route(
+            "/api/agents",
+            self.list,
+            methods=["GET"],
+            summary="List agents with their voices",
+            responses=answers(ok=CallableAgents),
+        )
         return router
 
     async def list(self) -> dict[str, list[dict[str, Any]]]:

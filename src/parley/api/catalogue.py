@@ -6,17 +6,20 @@ import asyncio
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import yaml
 from fastapi import APIRouter, Depends, Request
+from fastapi import Path as InPath
 from pydantic import BaseModel, Field
 
 from parley.agents.check import Installed, check_reading
 from parley.agents.reading import AgentDefaults, Problem, read_agent
 from parley.agents.schema import Agent
-from parley.api.openai.bodies import described_body, pieces_of, read_json
+from parley.api.catalogue_answers import AgentCheck, AgentDetails, AgentPage, ToolPage
+from parley.api.openai.bodies import pieces_of, read_json
 from parley.api.openai.engines import Guard
+from parley.core.answers import BODY_FAULTS, answers, body_of, text
 from parley.core.errors import InvalidValue, ParleyError
 from parley.core.log import get_logger
 from parley.tools.provider import ToolProvider
@@ -28,7 +31,9 @@ MOST_YAML_BYTES = 256 * 1024
 MOST_ALIASES = 16
 MOST_LEVELS = 40
 _JSON = "application/json"
+_EXAMPLE = {"name": "front", "yaml": "title: Front desk\ntools: [clock]\n"}
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+AgentName = Annotated[str, InPath(examples=["receptionist"])]
 
 
 class Agents(Protocol):
@@ -74,18 +79,32 @@ def catalogue_router(
     router = APIRouter()
     for_agents, for_tools = [Depends(see_agents)], [Depends(see_tools)]
     add = router.add_api_route
-    add("/v1/agents", catalogue.list, methods=["GET"], dependencies=for_agents, tags=["agents"])
+    for path, does, summary, told in (
+        ("/v1/agents", catalogue.list, "List agents", answers(ok=AgentPage)),
+        ("/v1/agents/{name}", catalogue.get, "Show an agent", answers(404, ok=AgentDetails)),
+    ):
+        add(path, does, summary=summary, responses=told, dependencies=for_agents, tags=["agents"])
     add(
         "/v1/agents/check",
         catalogue.check,
         methods=["POST"],
         dependencies=for_agents,
         tags=["agents"],
-        openapi_extra=described_body(AgentFile),
+        summary="Check an agent's file",
+        responses=answers(*BODY_FAULTS, ok=AgentCheck),
+        openapi_extra=body_of(
+            {_JSON: AgentFile.model_json_schema(), **text("text/plain", "application/yaml")},
+            example=_EXAMPLE,
+        ),
     )
-    one = "/v1/agents/{name}"
-    add(one, catalogue.get, methods=["GET"], dependencies=for_agents, tags=["agents"])
-    add("/v1/tools", catalogue.tools, methods=["GET"], dependencies=for_tools, tags=["tools"])
+    add(
+        "/v1/tools",
+        catalogue.tools,
+        dependencies=for_tools,
+        tags=["tools"],
+        summary="List tools",
+        responses=answers(ok=ToolPage),
+    )
     return router
 
 
@@ -108,7 +127,7 @@ class _Catalogue:
         """Every agent, the default one first."""
         return {"object": "list", "data": [self._described(each) for each in self._agents.all()]}
 
-    async def get(self, name: str) -> dict[str, Any]:
+    async def get(self, name: AgentName) -> dict[str, Any]:
         """One agent, with its instructions and the tools that it offers its model."""
         agent = self._agents.get(name)
         tools = await asyncio.to_thread(self._tools.tools_for, agent.tools)

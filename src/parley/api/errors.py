@@ -10,7 +10,9 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
+from parley.api.cors import cors_headers_of
 from parley.api.request_id import HEADER as REQUEST_ID
 from parley.api.request_id import request_id_of
 from parley.core.errors import (
@@ -28,6 +30,7 @@ from parley.core.log import get_logger
 
 log = get_logger(__name__)
 
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _BEHIND_V1 = ("/audio/", "/chat/", "/models", "/responses", "/realtime", "/embeddings")
 
 
@@ -58,9 +61,10 @@ async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
         hint = _where_instead(request)
         return _answer(NotFound(f"There is nothing at {asked}.", hint=hint), headers)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        takes = headers.get("Allow", headers.get("allow", ""))
+        takes = ", ".join(_methods_of(request))
         hint = f"It takes {takes}." if takes else ""
-        return _answer(MethodNotAllowed(f"{asked} is not to be had.", hint=hint), headers)
+        refused = MethodNotAllowed(f"{asked} is not to be had.", hint=hint)
+        return _answer(refused, {"allow": takes} if takes else {})
     refused = BadRequest(str(error.detail))
     return JSONResponse(envelope(refused), error.status_code, headers=headers)
 
@@ -71,6 +75,7 @@ async def _on_surprise(request: Request, error: Exception) -> JSONResponse:
     # Starlette sends this one from outside of every middleware.
     if request_id := request_id_of(request):
         answer.headers[REQUEST_ID] = request_id
+    answer.headers.update(cors_headers_of(request))
     return answer
 
 
@@ -92,6 +97,18 @@ def _sentence(details: Mapping[str, Any]) -> str:
     if why := details.get("ctx", {}).get("error"):
         return f"{str(why).rstrip('.')}."
     return f"{str(details['msg']).removeprefix('Value error, ').rstrip('.')}."
+
+
+def _methods_of(request: Request) -> list[str]:
+    """What the path takes. Starlette tells of the first route alone that has it."""
+    return [
+        method
+        for method in METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
 
 
 def _where_instead(request: Request) -> str:

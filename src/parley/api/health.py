@@ -3,18 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from dataclasses import asdict
+from typing import Annotated, Any, Literal, Protocol
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Path, Response
+from pydantic import BaseModel
 
+from parley.core.answers import answers
 from parley.core.errors import NotFound
+from parley.engines.fallback.places import Queue
 from parley.engines.spec import Kind, Status
 
 # Requirement 001 names these two whether or not they are used.
 ALWAYS_NAMED = ("speaches", "ollama")
 NOT_CONFIGURED = "not_configured"
 
+EngineKind = Annotated[str, Path(examples=["tts"])]
+EngineName = Annotated[str, Path(examples=["builtin"])]
 CheckResult = bool | Literal["not_configured"]
+
+
+class Probe(BaseModel):
+    """The server's state in a word."""
+
+    status: Literal["live", "ready", "draining"]
+
+
+class Health(BaseModel):
+    """Whether each engine in use answers, and the models on their way."""
+
+    status: Literal["healthy", "degraded"]
+    checks: dict[str, CheckResult]
+    fetching: dict[str, str] = {}
+
+
+class QueueHealth(BaseModel):
+    """The line before an engine that serves a bounded number of requests at a time."""
+
+    places: int
+    busy: int
+    waiting: int
+    waiting_limit: int
+    refused: int
+    last_wait_ms: int
+    longest_wait_ms: int
+
+
+class EngineHealth(BaseModel):
+    """What an engine says of itself, and who waits for it."""
+
+    status: Literal["healthy", "degraded"]
+    detail: str = ""
+    hint: str = ""
+    missing_model: str = ""
+    queue: QueueHealth | None = None
+
+
+class NamedHealth(BaseModel):
+    """An engine in all that it does."""
+
+    status: Literal["healthy", "degraded", "not_configured"]
+    engines: dict[Kind, EngineHealth] = {}
+
+
+_READY = answers(ok=Probe) | answers(ok=Probe, status=503)
 
 
 class Checked(Protocol):
@@ -22,6 +74,10 @@ class Checked(Protocol):
 
     async def check_engines(self) -> Mapping[tuple[Kind, str], Status]:
         """What each engine in use says of itself; bounded in time, never raises."""
+        ...
+
+    def engine_queues(self) -> Mapping[tuple[Kind, str], Queue]:
+        """Who waits for each engine that serves a bounded number at a time."""
         ...
 
     @property
@@ -56,11 +112,19 @@ class _Health:
     def router(self, guarded: Sequence[Any]) -> APIRouter:
         router = APIRouter(tags=["health"])
         add = router.add_api_route
-        add("/health/live", self.live, methods=["GET"])
-        add("/health/ready", self.ready, methods=["GET"])
-        add("/health", self.health, methods=["GET"], dependencies=guarded)
-        add("/health/engines/{kind}/{name}", self.engine, methods=["GET"], dependencies=guarded)
-        add("/health/{name}", self.named, methods=["GET"], dependencies=guarded)
+        add("/health/live", self.live, summary="Is it alive?", responses=answers(ok=Probe))
+        add("/health/ready", self.ready, summary="May calls come?", responses=_READY)
+        for path, does, summary, told in (
+            ("/health", self.health, "How are the engines?", answers(ok=Health)),
+            (
+                "/health/engines/{kind}/{name}",
+                self.engine,
+                "How is an engine?",
+                answers(404, ok=EngineHealth),
+            ),
+            ("/health/{name}", self.named, "How is an engine?", answers(404, ok=NamedHealth)),
+        ):
+            add(path, does, summary=summary, responses=told, dependencies=guarded)
         return router
 
     async def health(self) -> dict[str, object]:
@@ -77,10 +141,10 @@ class _Health:
             said["fetching"] = dict(fetching)
         return said
 
-    async def named(self, name: str) -> dict[str, object]:
+    async def named(self, name: EngineName) -> dict[str, object]:
         """An engine by its name alone: healthy when it is in all that it does."""
         statuses = await self._engines.check_engines()
-        found = {kind: status for (kind, engine), status in statuses.items() if engine == name}
+        found = {key: status for key, status in statuses.items() if key[1] == name}
         if not found and name in ALWAYS_NAMED:
             return {"status": NOT_CONFIGURED}
         if not found:
@@ -89,16 +153,29 @@ class _Health:
         is_ok = all(status.ok for status in found.values())
         return {
             "status": _word(is_ok),
-            "engines": {kind: _described(status) for kind, status in found.items()},
+            "engines": {key[0]: self._described(key, status) for key, status in found.items()},
         }
 
-    async def engine(self, kind: str, name: str) -> dict[str, object]:
-        for (its_kind, its_name), status in (await self._engines.check_engines()).items():
-            if (its_kind, its_name) == (kind, name):
-                return _described(status)
+    async def engine(self, kind: EngineKind, name: EngineName) -> dict[str, object]:
+        for key, status in (await self._engines.check_engines()).items():
+            if key == (kind, name):
+                return self._described(key, status)
         raise NotFound(
             f"No {kind} engine {name!r} is in use.", hint="GET /health lists those that are."
         )
+
+    def _described(self, key: tuple[Kind, str], status: Status) -> dict[str, object]:
+        said: dict[str, object] = {"status": _word(status.ok)}
+        for name, value in (
+            ("detail", status.detail),
+            ("hint", status.hint),
+            ("missing_model", status.missing_model),
+        ):
+            if value:
+                said[name] = value
+        if queue := self._engines.engine_queues().get(key):
+            said["queue"] = asdict(queue)
+        return said
 
     async def live(self) -> dict[str, str]:
         return {"status": "live"}
@@ -112,15 +189,3 @@ class _Health:
 
 def _word(is_ok: bool) -> str:
     return "healthy" if is_ok else "degraded"
-
-
-def _described(status: Status) -> dict[str, object]:
-    said: dict[str, object] = {"status": _word(status.ok)}
-    for name, value in (
-        ("detail", status.detail),
-        ("hint", status.hint),
-        ("missing_model", status.missing_model),
-    ):
-        if value:
-            said[name] = value
-    return said

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from parley.settings import Settings, load_settings
 
-OK, PROBLEMS, CANNOT_START, INTERRUPTED = 0, 1, 2, 130
+OK, PROBLEMS, CANNOT_START = 0, 1, 2
 
 
 @dataclass(frozen=True)

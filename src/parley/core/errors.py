@@ -23,6 +23,9 @@
     ├── NotFound                no such agent, voice, peer …
     │   └── ModelNotFound       an API was asked for a model that nobody here has
     ├── NotSupported            this transport or engine can't do that
+    ├── CallNotLive             a call that is over, or held by another server
+    ├── QuestionPending         the caller has been asked something already
+    ├── NoAnswer                the caller was asked and said nothing in time
     ├── Refused                 understood, but not now
     │   ├── CallLimitReached    all places are taken
     │   ├── Draining            the server is going down
@@ -177,6 +180,24 @@ class NotSupported(ParleyError):
     code = "not_supported"
     status = 400
     type = "invalid_request_error"
+
+
+class CallNotLive(ParleyError):
+    code = "call_not_live"
+    status = 409
+    type = "invalid_request_error"
+
+
+class QuestionPending(ParleyError):
+    code = "question_pending"
+    status = 409
+    type = "invalid_request_error"
+
+
+class NoAnswer(ParleyError):
+    # Not 408: browsers send such a request again by themselves, and the question with it.
+    code = "no_answer"
+    status = 504
 
 
 class Refused(ParleyError):

@@ -46,12 +46,25 @@ class MediaStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserSpeechStarted(Event):
-    """The caller began to speak (voice activity confirmed)."""
+    """The caller began to speak (voice activity confirmed).
+
+    ``item_id`` names what is being said in all events about it; ``audio_ms`` is how much of the
+    caller's sound had come when it was noticed.
+    """
+
+    item_id: str = ""
+    audio_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserSpeechStopped(Event):
-    """The caller's turn is over: endpointing is sure, or has waited long enough."""
+    """The caller's turn is over: endpointing is sure, or has waited long enough.
+
+    ``audio_ms`` is where in the caller's sound the last of it ended.
+    """
+
+    item_id: str = ""
+    audio_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +73,7 @@ class UserTranscript(Event):
 
     text: str
     final: bool
+    item_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

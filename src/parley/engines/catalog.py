@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, TypeVar, overload
 
 from parley.core.log import get_logger
@@ -22,24 +23,18 @@ from parley.engines.choice import (
 from parley.engines.fallback.chain import Chain, Link
 from parley.engines.fallback.hearing import FallbackTranscriber
 from parley.engines.fallback.limits import USUAL_LIMITS, ChainLimits
+from parley.engines.fallback.places import Queue
 from parley.engines.fallback.speaking import FallbackSpeech, fallback_speech
 from parley.engines.fallback.thinking import FallbackChat
-from parley.engines.fetching import ModelFetcher
+from parley.engines.fetching import Missing, ModelFetcher
 from parley.engines.found import FoundEngines, Spec, find_engines
+from parley.engines.keeper import ModelKeeper
 from parley.engines.notes import settings_notes
 from parley.engines.offline import addresses_of, kept_offline, may_pull, offline_status
+from parley.engines.open_engines import OpenEngines
 from parley.engines.opened import Opened, refusal
 from parley.engines.options import options_for
-from parley.engines.resources import MachineShares, share_of
-from parley.engines.spec import (
-    Chatter,
-    EngineOptions,
-    Kind,
-    ModelKeeper,
-    Status,
-    Synthesizer,
-    Transcriber,
-)
+from parley.engines.spec import Chatter, EngineOptions, Kind, Status, Synthesizer, Transcriber
 from parley.engines.speech_cache.cache import SpeechCache, speech_cache
 from parley.engines.table import EngineRow, engine_row, format_table
 from parley.engines.wish import ANY, AUTO, EngineWish, Wishes
@@ -59,7 +54,6 @@ class EngineCatalog:
     """All engines of this installation.
 
     ``values`` are settings by environment name; ``notes`` are lines to print under the table.
-    Opening is shared: the same engine with the same options is one object for all calls.
     """
 
     def __init__(
@@ -78,9 +72,8 @@ class EngineCatalog:
         self.is_offline = is_offline
         self.values = values
         self._notes = [*(str(entry) for entry in found.broken), *notes]
-        self._opened: list[Opened] = []
+        self._engines = OpenEngines(speech)
         self._choosing = asyncio.Lock()
-        self._shares = MachineShares()
 
     @classmethod
     def from_settings(cls, settings: Settings, *, fetches: bool = False) -> EngineCatalog:
@@ -100,29 +93,40 @@ class EngineCatalog:
         )
 
     @overload
-    async def choose(self, kind: Literal["stt"], wishes: Wishes = ANY) -> Choice[Transcriber]: ...
+    async def choose(
+        self, kind: Literal["stt"], wishes: Wishes = ANY, *, among_started: bool = False
+    ) -> Choice[Transcriber]: ...
     @overload
-    async def choose(self, kind: Literal["llm"], wishes: Wishes = ANY) -> Choice[Chatter]: ...
+    async def choose(
+        self, kind: Literal["llm"], wishes: Wishes = ANY, *, among_started: bool = False
+    ) -> Choice[Chatter]: ...
     @overload
-    async def choose(self, kind: Literal["tts"], wishes: Wishes = ANY) -> Choice[Synthesizer]: ...
+    async def choose(
+        self, kind: Literal["tts"], wishes: Wishes = ANY, *, among_started: bool = False
+    ) -> Choice[Synthesizer]: ...
     @overload
-    async def choose(self, kind: Kind, wishes: Wishes = ANY) -> Choice[Any]: ...
+    async def choose(
+        self, kind: Kind, wishes: Wishes = ANY, *, among_started: bool = False
+    ) -> Choice[Any]: ...
 
-    async def choose(self, kind: Kind, wishes: Wishes = ANY) -> Choice[Any]:
+    async def choose(
+        self, kind: Kind, wishes: Wishes = ANY, *, among_started: bool = False
+    ) -> Choice[Any]:
         """The first wish that can be granted now; ``auto`` stands for its whole order.
 
+        With ``among_started`` engines that could not be warmed last time are passed over.
         Raises ``NotFound`` for a name that is no engine's, ``BadSettings`` for wrong options and
         ``EngineUnavailable`` when none can work, each saying what to do.
         """
         for wish in wishes:
             if wish.name != AUTO:
                 spec_for(self.found, kind, wish)
-        found = Choosing()
+        found = Choosing(among_started=among_started)
         async with self._choosing:
             for wish in wishes:
                 await self._grant(kind, wish, found)
             if found.choice is None:
-                await self._close_unused()
+                await self._engines.close_unused()
                 raise none_works(kind, found.refused)
             choice = replace(
                 found.choice,
@@ -130,16 +134,14 @@ class EngineCatalog:
                 why=found.choice.why + and_then(found.choice, found.places),
             )
             for place in choice.chain:
-                self._open(place.spec, place.options).is_in_use = True
-            self.open(choice)
+                self._engines.get(place.spec, place.options).is_in_use = True
+            serving = self._engines.get(choice.spec, choice.options)
+            self._engines.serve(wishes, serving, choice.why)
         return choice
 
     def open(self, choice: Choice[EngineT]) -> EngineT:
         """The engine itself, the same object for every caller."""
-        opened = self._open(choice.spec, choice.options)
-        opened.is_in_use = True
-        opened.why = opened.why or choice.why
-        return opened.engine
+        return self._engines.get(choice.spec, choice.options).engine
 
     @overload
     def chain(
@@ -163,7 +165,7 @@ class EngineCatalog:
         kind = choice.spec.kind
         places = choice.chain or (Standby(choice.spec, choice.options),)
         links = [
-            Link(self._open(place.spec, place.options).member, place.is_stand_in)
+            Link(self._engines.get(place.spec, place.options).member, place.is_stand_in)
             for place in places
         ]
         chain = Chain[Any](kind, links, getattr(limits, kind))
@@ -171,47 +173,26 @@ class EngineCatalog:
 
     async def warm_up(self) -> None:
         """Warm every engine in use that is cold. One that can't start only stands by from then
-        on, as sick, so that it keeps no other agent from being prepared; raises for the first
-        that was chosen to serve."""
-        cold = [
-            each for each in self._opened if each.is_in_use and (each.why or each.member.is_well)
-        ]
-        await self._shares.among([each.engine for each in cold])
-        results = await asyncio.gather(*(each.warm() for each in cold), return_exceptions=True)
-        missed: list[Exception] = []
-        for opened, result in zip(cold, results, strict=True):
-            if result is None:
-                continue
-            if not isinstance(result, Exception):
-                raise result
-            if opened.why:
-                missed.append(result)
-            opened.could_not_start(result)
-            log.warning("engine_not_ready", engine=opened.spec.name, error=str(result))
-        if missed:
-            raise missed[0]
+        on; raises for the first that was chosen to serve."""
+        await self._engines.warm_up()
 
     async def warm(self, choice: Choice[Any]) -> None:
         """Warm the chosen engine and no other, for somebody who names one in passing."""
-        opened = self._open(choice.spec, choice.options)
-        await self._shares.among([opened.engine])
-        await opened.warm_in_passing()
+        await self._engines.warm_in_passing(self._engines.get(choice.spec, choice.options))
 
     async def check(self) -> dict[tuple[Kind, str], Status]:
         """Ask every engine in use whether it can work now."""
-        in_use = [opened for opened in self._opened if opened.is_in_use]
-        states = await asyncio.gather(*(opened.status() for opened in in_use))
-        return {
-            (opened.spec.kind, opened.spec.name): status
-            for opened, status in zip(in_use, states, strict=True)
-        }
+        return await self._engines.check()
+
+    def queues(self) -> Mapping[tuple[Kind, str], Queue]:
+        """Who waits for each engine in use that serves a bounded number at a time."""
+        return self._engines.queues()
 
     async def close(self) -> None:
         """Close all engines, the last opened first; one that fails doesn't keep the rest open."""
         if self.fetcher is not None:
             await self.fetcher.close()
-        while self._opened:
-            await self._opened.pop().close()
+        await self._engines.close()
         if self.speech is not None:
             await self.speech.close()
 
@@ -223,11 +204,8 @@ class EngineCatalog:
     def rows(self) -> list[EngineRow]:
         """One row per engine that serves: those that hear, those that think, those that speak."""
         order: list[Kind] = ["stt", "llm", "tts"]
-        serving = [opened for opened in self._opened if opened.why]
-        serving.sort(key=lambda opened: order.index(opened.spec.kind))
-        return [
-            engine_row(each.spec, each.options, each.why, share_of(each.engine)) for each in serving
-        ]
+        serving = sorted(self._engines.serving, key=lambda each: order.index(each.spec.kind))
+        return [engine_row(each.spec, each.options, each.why, each.room) for each in serving]
 
     def table(self) -> str:
         """The engines in use, and a line for each setting or package that needs one."""
@@ -235,8 +213,8 @@ class EngineCatalog:
 
     def advice(self) -> str:
         """What to do for natural speech, where only the engines of last resort serve."""
-        serving = {(each.spec.kind, each.spec.name) for each in self._opened if each.why}
-        if not all((kind, name) in serving for kind, name in LAST.items()):
+        serving = {each.key for each in self._engines.serving}
+        if not all(pair in serving for pair in LAST.items()):
             return ""
         return NATURAL_SPEECH
 
@@ -255,21 +233,21 @@ class EngineCatalog:
             place = Standby[Any](spec, options, stands_in)
             if found.has(place):
                 continue
-            status = await self._try(spec, options)
+            status = await self._try(spec, options, among_started=found.among_started)
             if status.ok:
                 found.places.append(place)
                 why = why_chosen(wish, spec, found.refused)
                 found.choice = found.choice or Choice(spec, options, why)
                 continue
             found.refused.append((spec, status))
-            if any((spec, options) == (each.spec, each.options) for each in self._opened):
+            if self._engines.has(spec, options):
                 found.places.append(place)
 
     def _options(self, spec: Spec, wish: EngineWish) -> EngineOptions:
         options = options_for(spec, wish, self.values)
         return kept_offline(options) if self.is_offline else options
 
-    async def _try(self, spec: Spec, options: EngineOptions) -> Status:
+    async def _try(self, spec: Spec, options: EngineOptions, *, among_started: bool) -> Status:
         """Open the engine and ask it; one that can't work now may come back.
 
         A model that is all it misses is fetched: only engines that somebody named or set up are
@@ -278,9 +256,11 @@ class EngineCatalog:
         if self.is_offline and (status := offline_status(spec, options)):
             return status
         try:
-            opened = self._open(spec, options)
+            opened = self._engines.get(spec, options)
         except Exception as error:
             return refusal(error)
+        if among_started and opened.start_failure is not None:
+            return opened.start_failure
         status = await opened.status()
         member = opened.member
         if not status.ok and not member.has_worked:
@@ -298,22 +278,9 @@ class EngineCatalog:
             return False
         if not isinstance(engine, ModelKeeper):
             return False
-        self.fetcher.fetch(spec.kind, spec.name, model, engine, addresses_of(opened.options))
+        missing = Missing(spec.kind, spec.name, model, tuple(addresses_of(opened.options)))
+        self.fetcher.fetch(missing, engine, partial(opened.misses, model))
         return True
-
-    def _open(self, spec: Spec, options: EngineOptions) -> Opened:
-        for opened in self._opened:
-            if opened.spec is spec and opened.options == options:
-                return opened
-        opened = Opened(spec, options, self.speech)
-        self._opened.append(opened)
-        return opened
-
-    async def _close_unused(self) -> None:
-        """Close what was only asked whether it can work."""
-        for opened in [each for each in self._opened if not each.is_in_use]:
-            self._opened.remove(opened)
-            await opened.close()
 
 
 _FALLBACKS: Mapping[Kind, Any] = {

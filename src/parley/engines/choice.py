@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from parley.core.errors import EngineUnavailable, NotFound
+from parley.core.errors import EngineUnavailable, ModelMissing, NotFound
 from parley.core.registry import did_you_mean
 from parley.engines.found import FoundEngines, Spec
 from parley.engines.spec import EngineOptions, EngineSpec, Kind, Status
@@ -55,6 +55,7 @@ class Choosing:
     places: list[Standby[Any]] = field(default_factory=list[Standby[Any]])
     refused: list[tuple[Spec, Status]] = field(default_factory=list[tuple[Spec, Status]])
     choice: Choice[Any] | None = None
+    among_started: bool = False
 
     def has(self, place: Standby[Any]) -> bool:
         """Whether the chain holds that engine already; a stand-in that is wished for by name
@@ -113,8 +114,13 @@ def why_chosen(wish: EngineWish, spec: Spec, refused: Sequence[tuple[Spec, Statu
 
 
 def none_works(kind: Kind, refused: Sequence[tuple[Spec, Status]]) -> EngineUnavailable:
+    """The error to raise: ``ModelMissing`` where a model would have been enough."""
     if not refused:
         return EngineUnavailable(f"No {kind} engine is installed.", hint="Install Parley again.")
     reasons = "; ".join(f"{spec.name}: {status.detail}" for spec, status in refused)
     hints = dict.fromkeys(status.hint for _, status in refused if status.hint)
-    return EngineUnavailable(f"No {kind} engine can work ({reasons}).", hint=" ".join(hints))
+    message, hint = f"No {kind} engine can work ({reasons}).", " ".join(hints)
+    missing = next((status.missing_model for _, status in refused if status.missing_model), "")
+    if missing:
+        return ModelMissing(message, model=missing, hint=hint)
+    return EngineUnavailable(message, hint=hint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -11,18 +12,11 @@ from pathlib import Path
 from pydantic import Field
 
 from parley.core.errors import EngineUnavailable, ModelMissing
+from parley.engines.keeper import Model, PullProgress
+from parley.engines.machine import Machine, counted_cores, gpu_count
 from parley.engines.model_files import ModelFiles
-from parley.engines.resources import (
-    Budget,
-    Demand,
-    LocalOptions,
-    Machine,
-    MachineShares,
-    Share,
-    counted_cores,
-    gpu_count,
-)
-from parley.engines.spec import Model, PullProgress, Status
+from parley.engines.resources import Budget, Demand, LocalOptions, MachineShares, Share
+from parley.engines.spec import Status
 from parley.settings import data_folder
 
 MODELS = "models"
@@ -37,7 +31,7 @@ class LocalModelOptions(LocalOptions):
     )
 
 
-class LocalEngine:
+class LocalEngine(ABC):
     """The part of an engine that keeps models on disk and computes on a share of the machine.
 
     Implements ``ModelKeeper`` and ``UsesResources``.
@@ -80,8 +74,9 @@ class LocalEngine:
     def take(self, share: Share) -> None:
         self._share = share
 
+    @abstractmethod
     def demand(self) -> Demand:
-        raise NotImplementedError
+        """What it would like to have of the machine."""
 
     async def _own_share(self) -> Share:
         """Its share; where nobody divided the machine, it is alone on it."""

@@ -23,8 +23,8 @@ import httpx
 from parley.core.errors import BadRequest, EngineUnavailable, NotFound
 from parley.core.log import get_logger
 from parley.core.registry import did_you_mean
+from parley.engines.keeper import Model, PullProgress
 from parley.engines.remote.file_download import FileDownload, RemoteFile
-from parley.engines.spec import Model, PullProgress
 
 log = get_logger(__name__)
 

@@ -11,9 +11,11 @@ from parley.engines.fallback.member import AnyMember, Member
 from parley.engines.fallback.places import Places
 from parley.engines.fallback.probe import ask_briefly
 from parley.engines.found import Spec
-from parley.engines.spec import EngineOptions, Status
+from parley.engines.resources import share_of
+from parley.engines.spec import EngineOptions, Kind, Status
 from parley.engines.speech_cache.cache import SpeechCache
 from parley.engines.speech_cache.cached import cached_speech
+from parley.engines.wish import Wishes
 
 log = get_logger(__name__)
 
@@ -24,8 +26,9 @@ class Opened:
     """An engine with its options, shared by everybody who wants the same.
 
     ``is_in_use``: somebody has settled on it or it stands by in a chain. ``why`` is why it was
-    chosen to serve, and "" while it only stands by. Chains reach a voice through ``speech``, the
-    cache; a probe must hear the engine itself.
+    chosen to serve, and "" while it only stands by. ``start_failure`` says why it could not be
+    warmed, until it could. Chains reach a voice through ``speech``, the cache; a probe must hear
+    the engine itself.
     """
 
     def __init__(
@@ -42,8 +45,39 @@ class Opened:
         )
         self.why = ""
         self.is_in_use = False
+        self.start_failure: Status | None = None
+        self._serves: list[Wishes] = []
         self._is_warm = False
         self._warming = asyncio.Lock()
+
+    @property
+    def key(self) -> tuple[Kind, str]:
+        return self.spec.kind, self.spec.name
+
+    @property
+    def room(self) -> str:
+        """For the start-up table: its share of this machine, or how many it serves at once."""
+        if share := share_of(self.engine):
+            return share
+        return str(self.member.places.queue) if self.member.places else ""
+
+    def serve(self, wishes: Wishes, why: str) -> None:
+        """Serve those who wish so."""
+        self.is_in_use = True
+        if self._serves in ([], [wishes]):
+            self.why = why
+        if wishes not in self._serves:
+            self._serves.append(wishes)
+
+    def serves_no_more(self, wishes: Wishes) -> None:
+        """Somebody else does, from now on."""
+        if wishes in self._serves:
+            self._serves.remove(wishes)
+            self.why = self.why if self._serves else ""
+
+    async def misses(self, model: str) -> bool:
+        """Whether the model is what it still lacks."""
+        return (await self.status()).missing_model == model
 
     async def status(self) -> Status:
         """What the engine says of itself; silence and surprises count as no."""
@@ -68,6 +102,7 @@ class Opened:
                     f"The {self.spec.kind} engine {self.spec.name} can't start: {error}"
                 ) from error
             self._is_warm = True
+            self.start_failure = None
 
     async def warm_in_passing(self) -> None:
         """The same for a client's request: an engine that fails it only stands by from then on,
@@ -81,7 +116,9 @@ class Opened:
     def could_not_start(self, error: Exception) -> None:
         """From now on it only stands by, and counts as sick until it comes back."""
         self.why = ""
-        self.member.failed(refusal(error).detail)
+        self._serves.clear()
+        self.start_failure = refusal(error)
+        self.member.failed(self.start_failure.detail)
 
     async def close(self) -> None:
         await self.member.close()

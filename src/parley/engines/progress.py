@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from parley.engines.spec import PullProgress
+from parley.engines.keeper import PullProgress
 
 BAR_CELLS = 24
 REDRAW_S = 0.2

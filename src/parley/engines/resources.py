@@ -1,32 +1,23 @@
 """What this machine can give to engines that run in it, and who gets how much.
 
-Cores and GPU memory are counted as the process may use them (affinity, the cgroup's quota). A
-``Budget`` hands them out: the threads of all engines together are never more than the cores, but
-for one thread that each engine needs to run at all.
+A ``Budget`` hands the cores and the GPU memory out: the threads of all engines together are never
+more than the cores, but for one thread that each engine needs to run at all.
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib
-import importlib.util
-import math
-import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Literal, Protocol, cast, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from pydantic import Field
 
+from parley.engines.machine import Machine
 from parley.engines.spec import EngineOptions
-from parley.settings import usable_cores
 
 Device = Literal["auto", "cpu", "cuda"]
-CGROUP = Path("/sys/fs/cgroup")
 CORES_TO_SPARE_ONE = 4
-NVIDIA_SMI_LIMIT_S = 4.0
 SPARE_GPU_MB = 512
 """Left free on a GPU, for what a model needs beside its weights in somebody else's hands."""
 
@@ -49,19 +40,6 @@ class LocalOptions(EngineOptions):
     max_concurrent: int | None = Field(
         None, ge=1, le=1024, description="Requests beyond this wait in line; by default: workers."
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """Cores that this process may use, and the free memory of each GPU in MB."""
-
-    cores: int
-    gpu_free_mb: tuple[int, ...] = ()
-
-    @classmethod
-    def measure(cls) -> Machine:
-        """Asks the system; takes a moment where there is a GPU, so don't call it in a loop."""
-        return cls(counted_cores(), gpu_memory())
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,53 +154,6 @@ class Budget:
             given[index] -= cut
             over -= cut
         return given
-
-
-def counted_cores(cgroup: Path = CGROUP) -> int:
-    """Cores of this process: its affinity, and no more than its cgroup's quota pays for."""
-    return max(1, min(usable_cores(), _quota(cgroup)))
-
-
-def _quota(cgroup: Path) -> int:
-    """Cores by cgroup v2's ``cpu.max`` or v1's quota; very many where there is none."""
-    try:
-        words = (cgroup / "cpu.max").read_text().split()
-    except OSError:
-        words = [_read(cgroup / "cpu/cpu.cfs_quota_us"), _read(cgroup / "cpu/cpu.cfs_period_us")]
-    try:
-        quota, period = int(words[0]), int(words[1])
-    except (ValueError, IndexError):
-        return 1 << 20
-    return math.ceil(quota / period) if quota > 0 and period > 0 else 1 << 20
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""
-
-
-def gpu_memory(command: str = "nvidia-smi") -> tuple[int, ...]:
-    """Free memory of each NVIDIA GPU that CTranslate2 can use, in MB; () where there is none."""
-    program = shutil.which(command)
-    if program is None or not gpu_count():
-        return ()
-    ask = [program, "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
-    try:
-        done = subprocess.run(ask, capture_output=True, text=True, timeout=NVIDIA_SMI_LIMIT_S)
-        free = [int(line) for line in done.stdout.split()]
-    except (OSError, ValueError, subprocess.TimeoutExpired):
-        return ()
-    return tuple(free[: gpu_count()]) if done.returncode == 0 else ()
-
-
-def gpu_count() -> int:
-    """How many GPUs CTranslate2 can use; 0 without it."""
-    if importlib.util.find_spec("ctranslate2") is None:
-        return 0
-    library = cast(Any, importlib.import_module("ctranslate2"))
-    return int(library.get_cuda_device_count())
 
 
 class MachineShares:

@@ -10,9 +10,9 @@ from typing import Any, cast
 from parley.core.errors import BadRequest, EngineUnavailable, NotFound, ParleyError
 from parley.core.registry import did_you_mean
 from parley.engines.found import FoundEngines, Spec
+from parley.engines.keeper import Model, ModelKeeper, PullProgress
 from parley.engines.offline import kept_offline, offline_status
 from parley.engines.options import options_for
-from parley.engines.spec import Model, ModelKeeper, PullProgress
 from parley.engines.wish import EngineWish
 
 

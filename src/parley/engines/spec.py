@@ -36,47 +36,14 @@ class EngineOptions(BaseModel):
 class Status:
     """Whether an engine can work now. ``hint`` says what to do when it can't.
 
-    ``missing_model`` names the model whose absence is the only obstacle: pulling it helps.
+    ``missing_model`` names the model whose absence is the only obstacle: pulling it helps. An
+    engine with several servers, of which some lack it, is ``ok`` all the same.
     """
 
     ok: bool
     detail: str = ""
     hint: str = ""
     missing_model: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A model that an engine has, or could fetch. ``bytes`` is 0 where nobody knows."""
-
-    id: str
-    bytes: int = 0
-    is_present: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class PullProgress:
-    """How far a download has come. ``total_bytes`` is 0 while nobody knows."""
-
-    model: str
-    done_bytes: int = 0
-    total_bytes: int = 0
-    says: str = ""
-
-
-@runtime_checkable
-class ModelKeeper(Protocol):
-    """What an engine can also be: one whose models can be listed, fetched and removed."""
-
-    async def models(self) -> Sequence[Model]: ...
-
-    def pull(self, model: str) -> AsyncIterator[PullProgress]:
-        """Fetch a model; the iterator ends when it is there. Closing it stops the download."""
-        ...
-
-    async def remove(self, model: str) -> None:
-        """Raises ``NotFound`` for a model that isn't there."""
-        ...
 
 
 # ── hearing ──────────────────────────────────────────────────────────────────────────────────
@@ -125,7 +92,10 @@ class Transcriber(Protocol):
     def transcribe(
         self, audio: AsyncIterator[Audio], options: TranscribeOptions
     ) -> AsyncIterator[TranscriptPart]:
-        """Hear one utterance. Audio is s16le mono at 16 kHz; it ends when the speaker does."""
+        """Hear one utterance. Audio is s16le mono at 16 kHz; it ends when the speaker does.
+
+        The last part is final, with an empty text when nobody spoke.
+        """
         ...
 
     async def close(self) -> None: ...

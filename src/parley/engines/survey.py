@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from parley.core.audio import Audio, pcm_bytes
-from parley.core.errors import ParleyError
+from parley.engines.fallback.probe import ask_briefly
 from parley.engines.found import FoundEngines, Spec
 from parley.engines.offline import kept_offline, offline_status
+from parley.engines.opened import Opened, refusal
 from parley.engines.options import options_for
-from parley.engines.spec import ChatOptions, Kind, SpeechOptions, Status, TranscribeOptions
+from parley.engines.spec import Kind, Status
 from parley.engines.wish import EngineWish
 
-CHECK_LIMIT_S = 5.0
 PROBE_LIMIT_S = 30.0
-PROBE_RATE_HZ = 16_000
-PROBE_SOUND_MS = 500
 
 _HEADINGS = ("kind", "engine", "configured", "reachable", "model present", "first byte")
 _UNKNOWN = "–"
@@ -46,7 +42,9 @@ class EngineReport:
             return (self.kind, self.engine, "no", _UNKNOWN, _UNKNOWN, _UNKNOWN)
         # An engine that misses only its model was reached.
         is_reached = status.ok or bool(status.missing_model)
-        model = "yes" if status.ok else f"no: {status.missing_model}"
+        model = "yes" if status.ok else "no"
+        if status.missing_model:
+            model = f"{'not everywhere' if status.ok else 'no'}: {status.missing_model}"
         took = f"{self.first_byte_ms:.0f} ms" if self.first_byte_ms is not None else _UNKNOWN
         return (
             self.kind,
@@ -91,41 +89,25 @@ async def _report(spec: Spec, values: Mapping[str, Any], is_offline: bool) -> En
             return EngineReport(spec.kind, spec.name, None)
         if is_offline and (status := offline_status(spec, options)):
             return EngineReport(spec.kind, spec.name, status)
-        engine = spec.open(kept_offline(options) if is_offline else options)
-    except ParleyError as error:
-        return EngineReport(spec.kind, spec.name, Status(False, error.message, error.hint))
+        opened = Opened(spec, kept_offline(options) if is_offline else options)
+    except Exception as error:
+        # Any package may bring an engine; one that breaks is a row of the table.
+        return EngineReport(spec.kind, spec.name, refusal(error))
     try:
-        async with asyncio.timeout(CHECK_LIMIT_S):
-            status = await engine.check()
-        took_ms = await _first_byte_ms(spec.kind, engine) if status.ok else None
+        status = await opened.status()
+        took_ms = await _first_byte_ms(opened) if status.ok else None
         return EngineReport(spec.kind, spec.name, status, took_ms)
     except TimeoutError:
         return EngineReport(spec.kind, spec.name, Status(False, "it took too long to answer"))
     except Exception as error:
-        # Any package may bring an engine; one that breaks is a row of the table.
-        return EngineReport(spec.kind, spec.name, Status(False, str(error) or repr(error)))
+        return EngineReport(spec.kind, spec.name, refusal(error))
     finally:
-        await engine.close()
+        await opened.close()
 
 
-async def _first_byte_ms(kind: Kind, engine: Any) -> float:
+async def _first_byte_ms(opened: Opened) -> float:
     async with asyncio.timeout(PROBE_LIMIT_S):
-        await engine.warm_up()
+        await opened.warm()
         started_s = time.perf_counter()
-        results: AsyncIterator[Any] = _asked(kind, engine)
-        async with aclosing(cast(Any, results)) as answers:
-            await anext(answers, None)
+        await ask_briefly(opened.spec.kind, opened.engine)
         return (time.perf_counter() - started_s) * 1000
-
-
-def _asked(kind: Kind, engine: Any) -> AsyncIterator[Any]:
-    if kind == "stt":
-        return engine.transcribe(_silence(), TranscribeOptions())
-    if kind == "llm":
-        messages = [{"role": "user", "content": "Say hello."}]
-        return engine.chat(messages, [], ChatOptions(max_tokens=8))
-    return engine.synthesize("Hello.", SpeechOptions())
-
-
-async def _silence() -> AsyncIterator[Audio]:
-    yield Audio(bytes(pcm_bytes(PROBE_SOUND_MS, PROBE_RATE_HZ)), PROBE_RATE_HZ)

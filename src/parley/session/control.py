@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol, cast
 
@@ -17,10 +18,13 @@ from pipecat.processors.aggregators.llm_context import LLMContextMessage
 from pipecat.processors.frame_processor import FrameDirection
 
 from parley.core.call import EndReason
+from parley.core.events import CallTransferred, Event
 from parley.core.log import get_logger
 from parley.engines.spec import SpeechOptions
+from parley.session.conversation import Conversation
 from parley.session.language import with_language
-from parley.session.pipeline import CallPipeline
+from parley.session.media import CallMedia
+from parley.session.pipeline import CallEngines, CallPipeline
 from parley.session.worker import CallWorker
 
 log = get_logger(__name__)
@@ -36,8 +40,17 @@ class SessionControl(Protocol):
     @property
     def call_id(self) -> str: ...
 
+    @property
+    def conversation(self) -> Conversation:
+        """Turn by turn; there is one once the call has begun (``CallMedia.connected``)."""
+        ...
+
     async def say(self, text: str) -> None:
         """Speak a sentence; it is in the context once it has been heard."""
+        ...
+
+    async def say_now(self, text: str) -> None:
+        """Speak a sentence in the place of what is being said."""
         ...
 
     async def ask(self, text: str) -> None:
@@ -46,6 +59,10 @@ class SessionControl(Protocol):
 
     async def interrupt(self) -> None:
         """Stop the agent's voice now."""
+        ...
+
+    async def fall_silent(self) -> None:
+        """Stop the agent's voice, and return once nothing of it is left."""
         ...
 
     async def set_instructions(self, text: str) -> None:
@@ -58,6 +75,10 @@ class SessionControl(Protocol):
 
     async def create_response(self) -> None:
         """Let the model speak without the caller having said anything."""
+        ...
+
+    async def transfer(self, target: str) -> None:
+        """Hand the caller on to somebody else. Raises ``NotSupported``."""
         ...
 
     def end(self, reason: EndReason) -> None:
@@ -73,11 +94,21 @@ class CallControl:
         self._ended: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
         self._worker: CallWorker | None = None
         self._line: CallPipeline | None = None
+        self._media: CallMedia | None = None
+        self._announce: Callable[[Event], None] | None = None
+        self._conversation: Conversation | None = None
+        self.is_up = False
 
-    def take_over(self, worker: CallWorker, line: CallPipeline) -> None:
+    def reach(self, media: CallMedia, announce: Callable[[Event], None]) -> None:
+        """From now on there is a transport to hand orders to."""
+        self._media = media
+        self._announce = announce
+
+    def take_over(self, worker: CallWorker, line: CallPipeline, engines: CallEngines) -> None:
         """From now on there is a pipeline to speak to."""
         self._worker = worker
         self._line = line
+        self._conversation = Conversation(worker, line, engines)
 
     @property
     def call_id(self) -> str:
@@ -89,6 +120,15 @@ class CallControl:
         return self._worker
 
     @property
+    def conversation(self) -> Conversation:
+        assert self._conversation is not None, "the call has no pipeline yet"
+        return self._conversation
+
+    @property
+    def is_ending(self) -> bool:
+        return self._ended.done()
+
+    @property
     def line(self) -> CallPipeline:
         assert self._line is not None, "the call has no pipeline yet"
         return self._line
@@ -98,9 +138,12 @@ class CallControl:
     async def say(self, text: str) -> None:
         await self.worker.queue_frame(TTSSpeakFrame(text))
 
+    async def say_now(self, text: str) -> None:
+        await self.fall_silent()
+        await self.say(text)
+
     async def ask(self, text: str) -> None:
-        await self.interrupt()
-        await self.worker.flush_pipeline()
+        await self.fall_silent()
         message = cast(LLMContextMessage, {"role": "user", "content": text})
         await self.worker.queue_frame(LLMMessagesAppendFrame([message], run_llm=True))
 
@@ -118,6 +161,12 @@ class CallControl:
 
     async def create_response(self) -> None:
         await self.worker.queue_frame(LLMRunFrame())
+
+    async def transfer(self, target: str) -> None:
+        assert self._media is not None and self._announce is not None, "the call has no transport"
+        await self._media.transfer(target)
+        log.info("call_transferred")
+        self._announce(CallTransferred(call_id=self._call_id, target=target))
 
     def end(self, reason: EndReason) -> None:
         if not self._ended.done():
@@ -156,6 +205,12 @@ class CallControl:
     async def finish_speaking(self) -> None:
         """End the pipeline once everything that was said has been heard."""
         await self.worker.queue_frame(EndFrame())
+
+    async def fall_silent(self) -> None:
+        """Stop the agent's voice, and return once nothing of it is left."""
+        await self.interrupt()
+        # An interruption overtakes, and takes along, what was queued behind it.
+        await self.worker.flush_pipeline()
 
     def _speak_with(self, options: SpeechOptions) -> None:
         self.line.tts.set_options(options)

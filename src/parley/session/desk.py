@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from parley.agents.catalog import AgentCatalog
 from parley.agents.schema import Agent
-from parley.core.audio import Audio, Resampler
-from parley.core.errors import BadAgent, NotReady, ParleyError
+from parley.core.audio import Resampler
+from parley.core.errors import BadAgent, ModelMissing, NotReady, ParleyError
 from parley.core.log import get_logger
-from parley.engines.catalog import Choice, EngineCatalog
-from parley.engines.fetching import Fetch
-from parley.engines.jsgf import with_phrases
+from parley.engines.catalog import EngineCatalog
+from parley.engines.fallback.places import Queue
+from parley.engines.fetching import Missing
 from parley.engines.llm.guarding import limits_of, max_tokens_of
 from parley.engines.spec import (
     ChatOptions,
-    Chatter,
     Kind,
-    SpeechOptions,
     Status,
-    Synthesizer,
     TranscribeOptions,
-    Transcriber,
 )
 from parley.engines.wish import AUTO
+from parley.session.chosen import Chosen, grammar_of, speaking_of, teach
 from parley.session.first_words import warm_speech
 from parley.session.mishaps import SPARE_VOICE_RATE_HZ
 from parley.session.pipeline import CallEngines
@@ -42,27 +39,6 @@ class Tools(Protocol):
     def tools_for(self, wanted: Sequence[Any], *, time_zone: str = "") -> Sequence[Tool]: ...
 
 
-class _Chosen:
-    """The engines that were settled on for one agent, open."""
-
-    def __init__(
-        self,
-        stt: Choice[Transcriber],
-        llm: Choice[Chatter],
-        tts: Choice[Synthesizer],
-        catalog: EngineCatalog,
-    ) -> None:
-        self.stt, self.llm, self.tts = stt, llm, tts
-        self.choices: tuple[Choice[Any], ...] = (stt, llm, tts)
-        self.hearing = catalog.chain(stt)
-        self.thinking = catalog.chain(llm).spoken()
-        self.speaking = catalog.chain(tts)
-
-    def name_of(self, kind: Kind) -> str:
-        """The engine that was chosen to serve."""
-        return next(choice.spec.name for choice in self.choices if choice.spec.kind == kind)
-
-
 class Desk:
     """Prepares agents before a call can reach them, so that a call finds everything warm."""
 
@@ -70,7 +46,8 @@ class Desk:
         self._agents = agents
         self._catalog = catalog
         self._tools = tools
-        self._chosen: dict[str, tuple[Agent, _Chosen]] = {}
+        self._chosen: dict[str, tuple[Agent, Chosen]] = {}
+        self._problems: dict[str, tuple[Agent, ParleyError]] = {}
         self._spare_voice = b""
         if catalog.fetcher is not None:
             catalog.fetcher.when_one_arrives(self._take_model)
@@ -86,7 +63,8 @@ class Desk:
             try:
                 await self.prepare(agent)
             except ParleyError as error:
-                if agent.name == self._agents.default_name and not self.fetching:
+                waits = isinstance(error, ModelMissing) and self.fetching
+                if agent.name == self._agents.default_name and not waits:
                     raise
                 log.error("agent_not_ready", agent=agent.name, error=str(error))
         await self._prepare_spare_voice()
@@ -106,17 +84,17 @@ class Desk:
                 log.info("agent_ready", agent=agent.name, **names)
         await self._prepare_spare_voice()
 
-    def _meanwhile(self, fetch: Fetch) -> str:
+    def _meanwhile(self, missing: Missing) -> str:
         """Who serves those agents that would like to have the model."""
         serving: dict[str, None] = {}
         waiting: list[str] = []
         for agent in self._agents.all():
-            wished = {wish.name for wish in agent.engines.wishes()[fetch.kind]}
-            if wished.isdisjoint({fetch.engine, AUTO}):
+            wished = {wish.name for wish in agent.engines.wishes()[missing.kind]}
+            if wished.isdisjoint({missing.engine, AUTO}):
                 continue
             if agent.name in self._chosen:
                 _, chosen = self._chosen[agent.name]
-                serving[chosen.name_of(fetch.kind)] = None
+                serving[chosen.name_of(missing.kind)] = None
             else:
                 waiting.append(agent.label)
         parts = [f"Meanwhile {' and '.join(serving)} serves."] if serving else []
@@ -126,35 +104,58 @@ class Desk:
 
     @property
     def fetching(self) -> Mapping[str, str]:
-        """The models on their way, ``ENGINE:MODEL``, and how far each has come."""
+        """The models on their way, ``ENGINE:MODEL``: how far each has come, or why it can't be
+        had yet."""
         return self._catalog.fetching
 
     def require_ready(self, agent: Agent) -> None:
-        """Raises ``NotReady`` while the agent waits for a model that is being fetched."""
-        if agent.name not in self._chosen and self.fetching:
+        """Raises ``NotReady`` while the agent waits for a model that is being fetched, or will
+        be tried again."""
+        if self._held(agent) is not None or not self.fetching:
+            return
+        of, problem = self._problems.get(agent.name, (None, None))
+        if of is agent and isinstance(problem, ModelMissing):
+            why = "; ".join(says.removesuffix(".") for says in self.fetching.values())
             raise NotReady(
-                f"{agent.label} waits for a model: {'; '.join(self.fetching.values())}.",
-                retry_after_s=MODEL_RETRY_AFTER_S,
+                f"{agent.label} waits for a model: {why}.", retry_after_s=MODEL_RETRY_AFTER_S
             )
 
     async def prepare(self, agent: Agent) -> None:
         """Settle on the agent's engines and tools and warm them; raises if one can't be had."""
-        self._tools_of(agent)
-        wishes = agent.engines
-        stt = await self._catalog.choose("stt", wishes.stt)
-        llm = await self._catalog.choose("llm", wishes.llm)
-        tts = await self._catalog.choose("tts", wishes.tts)
-        chosen = _Chosen(stt, llm, tts, self._catalog)
-        await self._catalog.warm_up()
-        # A recogniser learns in a process of its own; the voice need not wait for it.
-        speaking = asyncio.create_task(warm_speech(agent, chosen.speaking, _speaking_of(agent)))
         try:
-            await _teach(chosen, _grammar_of(agent, chosen))
+            chosen = await self._prepared(agent)
+        except ParleyError as error:
+            self._problems[agent.name] = (agent, error)
+            raise
+        self._problems.pop(agent.name, None)
+        self._chosen[agent.name] = (agent, chosen)
+
+    async def _prepared(self, agent: Agent) -> Chosen:
+        self._tools_of(agent)
+        chosen = await self._choose(agent)
+        try:
+            await self._catalog.warm_up()
+        except ParleyError as error:
+            # One that answers and yet can't start: whoever stands by serves.
+            log.warning("engine_passed_over", agent=agent.name, error=str(error))
+            chosen = await self._choose(agent, among_started=True)
+            await self._catalog.warm_up()
+        # A recogniser learns in a process of its own; the voice need not wait for it.
+        speaking = asyncio.create_task(warm_speech(agent, chosen.speaking, speaking_of(agent)))
+        try:
+            await teach(chosen, grammar_of(agent, chosen))
             await speaking
         finally:
             speaking.cancel()
             await asyncio.gather(speaking, return_exceptions=True)
-        self._chosen[agent.name] = (agent, chosen)
+        return chosen
+
+    async def _choose(self, agent: Agent, *, among_started: bool = False) -> Chosen:
+        wishes, choose = agent.engines, self._catalog.choose
+        stt = await choose("stt", wishes.stt, among_started=among_started)
+        llm = await choose("llm", wishes.llm, among_started=among_started)
+        tts = await choose("tts", wishes.tts, among_started=among_started)
+        return Chosen(stt, llm, tts, self._catalog)
 
     async def engines_for(self, agent: Agent, voice: str) -> CallEngines:
         """This agent's engines with its options; ``voice`` overrides its own if not ""."""
@@ -163,11 +164,11 @@ class Desk:
             stt=chosen.hearing,
             llm=chosen.thinking,
             tts=chosen.speaking,
-            hearing=TranscribeOptions(language=agent.language, grammar=_grammar_of(agent, chosen)),
+            hearing=TranscribeOptions(language=agent.language, grammar=grammar_of(agent, chosen)),
             thinking=ChatOptions(
                 max_tokens=max_tokens_of(chosen.llm.options), time_zone=agent.time_zone
             ),
-            speaking=_speaking_of(agent, voice),
+            speaking=speaking_of(agent, voice),
             limits=limits_of(
                 chosen.llm.options, is_language_model=chosen.llm.spec.is_language_model
             ),
@@ -179,6 +180,10 @@ class Desk:
     async def check_engines(self) -> Mapping[tuple[Kind, str], Status]:
         """What each engine in use says of itself, by kind and name."""
         return await self._catalog.check()
+
+    def engine_queues(self) -> Mapping[tuple[Kind, str], Queue]:
+        """Who waits for each engine that serves a bounded number at a time."""
+        return self._catalog.queues()
 
     async def describe_agents(self) -> list[dict[str, Any]]:
         """Who answers here, in the words of the page."""
@@ -205,12 +210,16 @@ class Desk:
             return
         self._spare_voice = spoken + (resampler.flush() if resampler else b"")
 
-    async def _chosen_for(self, agent: Agent) -> _Chosen:
-        held = self._chosen.get(agent.name)
-        # A file that has changed since gives another object.
-        if held is None or held[0] is not agent:
+    async def _chosen_for(self, agent: Agent) -> Chosen:
+        held = self._held(agent)
+        if held is None:
             await self.prepare(agent)
-        return self._chosen[agent.name][1]
+        return held or self._chosen[agent.name][1]
+
+    def _held(self, agent: Agent) -> Chosen | None:
+        """What was settled on for this very agent: a file that has changed gives another."""
+        of, chosen = self._chosen.get(agent.name, (None, None))
+        return chosen if of is agent else None
 
     def _tools_of(self, agent: Agent) -> Sequence[Tool]:
         try:
@@ -244,30 +253,3 @@ class Desk:
             },
             "is_language_model": chosen.llm.spec.is_language_model,
         }
-
-
-def _speaking_of(agent: Agent, voice: str = "") -> SpeechOptions:
-    return SpeechOptions(
-        voice=voice or agent.voice, speed=agent.speech_speed, language=agent.language
-    )
-
-
-def _grammar_of(agent: Agent, chosen: _Chosen) -> str:
-    """What can be said to the agent's model, and the phrases that wake the agent."""
-    return with_phrases(chosen.thinking.grammar(), agent.turn_taking.wake_phrases)
-
-
-async def _teach(chosen: _Chosen, grammar: str) -> None:
-    """Let recognisers of this process learn the grammar before a caller waits for it."""
-    if not grammar:
-        return
-    options = TranscribeOptions(grammar=grammar)
-    for place, member in zip(chosen.stt.chain, chosen.hearing.members, strict=True):
-        if place.spec.is_offline and member.is_well:
-            async for _ in member.engine.transcribe(_nothing(), options):
-                pass
-
-
-async def _nothing() -> AsyncIterator[Audio]:
-    for piece in ():
-        yield piece

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -13,8 +14,11 @@ from parley.core.log import get_logger
 from parley.session.admission import Reservation
 from parley.session.control import CallControl, SessionControl
 from parley.session.house import House
+from parley.session.live_call import LiveCall
 from parley.session.media import CallMedia
+from parley.session.metering import free_of_charge
 from parley.session.run import run_call
+from parley.session.terms import AS_THE_AGENT_IS, CallTerms
 
 log = get_logger(__name__)
 
@@ -49,7 +53,7 @@ class SessionHost:
         self._house = house
         self.max_calls = max_calls
         self._places: set[Place] = set()
-        self._calls: dict[str, tuple[CallControl, asyncio.Task[None]]] = {}
+        self._calls: dict[str, LiveCall] = {}
         self._empty = asyncio.Event()
         self._empty.set()
         self._draining = False
@@ -102,22 +106,30 @@ class SessionHost:
         if not self._places:
             self._empty.set()
 
-    def start(self, place: Place, media: CallMedia) -> SessionControl:
+    def start(
+        self, place: Place, media: CallMedia, terms: CallTerms = AS_THE_AGENT_IS
+    ) -> SessionControl:
         """Run the call in a task of its own; from here on the session owns the media."""
         control = CallControl(place.call.id)
+        note = free_of_charge
         if place.reservation is not None:
             place.reservation.when_spent(partial(control.end, "quota"))
+            note = place.reservation.note
         task = asyncio.create_task(
-            run_call(place.call, place.agent, media, control, self._house),
+            run_call(place.call, place.agent, media, control, self._house, note, terms),
             name=f"call:{place.call.id}",
         )
-        self._calls[place.call.id] = (control, task)
+        self._calls[place.call.id] = LiveCall(place.call, control, task, self._house.bus)
         task.add_done_callback(lambda _: self._forget(place))
         return control
 
     def find(self, call_id: str) -> SessionControl | None:
         held = self._calls.get(call_id)
-        return held[0] if held else None
+        return held.control if held else None
+
+    def live(self, tenant: str) -> Sequence[LiveCall]:
+        """The tenant's calls, and nobody else's."""
+        return [held for held in self._calls.values() if held.call.tenant == tenant]
 
     def _forget(self, place: Place) -> None:
         self._calls.pop(place.call.id, None)
@@ -134,10 +146,10 @@ class SessionHost:
             except TimeoutError:
                 log.warning("drain_limit_reached", live_calls=self.live_calls)
         self._end_all("drain")
-        tasks = [task for _, task in self._calls.values()]
+        tasks = [held.over for held in self._calls.values()]
         if tasks:
             await asyncio.wait(tasks)
 
     def _end_all(self, reason: EndReason) -> None:
-        for control, _ in list(self._calls.values()):
-            control.end(reason)
+        for held in list(self._calls.values()):
+            held.control.end(reason)

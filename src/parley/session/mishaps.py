@@ -52,8 +52,11 @@ class Mishaps:
         self._unheard = 0
         self._is_deaf = False
         self._is_mute = False
+        self._speaks = True
 
-    def watch(self, worker: CallWorker, line: CallPipeline) -> None:
+    def watch(self, worker: CallWorker, line: CallPipeline, *, speaks: bool = True) -> None:
+        """With ``speaks`` off failures are told as events only."""
+        self._speaks = speaks
         worker.add_event_handler("on_pipeline_error", self._on_error)
         line.caller.add_event_handler("on_user_turn_stopped", self._on_turn_stopped)
         line.agent.add_event_handler("on_assistant_turn_started", self._on_reply_started)
@@ -76,7 +79,7 @@ class Mishaps:
         self._is_deaf = self._is_deaf or kind == "stt"
         if self._failures >= MAX_FAILURES_IN_A_ROW:
             self._control.end("error")
-        elif kind:
+        elif kind and self._speaks and not self._line.llm.is_writing:
             await self._apologise(kind)
 
     async def _apologise(self, kind: str) -> None:
@@ -105,5 +108,6 @@ class Mishaps:
             return
         self._unheard += 1
         was_speech = self._line.caller.last_speech_ms >= MEANT_SPEECH_MS
-        if was_speech and self._unheard <= MAX_UNHEARD_IN_A_ROW:
+        asks = self._speaks and self._line.caller.answers
+        if was_speech and asks and self._unheard <= MAX_UNHEARD_IN_A_ROW:
             await self._control.say(self._sorry.stt)

@@ -42,6 +42,7 @@ from parley.core.log import get_logger
 from parley.session.latency import TurnClock
 from parley.session.media import CallMedia
 from parley.session.suspicion import suspicions
+from parley.session.turns import CallerContext
 
 log = get_logger(__name__)
 
@@ -91,11 +92,12 @@ class Narrator(BaseObserver):
     is told of.
     """
 
-    def __init__(self, announcer: Announcer, media: CallMedia) -> None:
+    def __init__(self, announcer: Announcer, media: CallMedia, caller: CallerContext) -> None:
         super().__init__(observe_every_push=False)
         self._announce = announcer.announce
         self._call_id = announcer.call_id
         self._media = media
+        self._caller = caller
         self._clock = TurnClock()
         self._replying: TurnClock | None = None
         self._unheard: TurnClock | None = None
@@ -128,7 +130,10 @@ class Narrator(BaseObserver):
     def _user_started(self, frame: Frame, at_s: float) -> None:
         self._clock = TurnClock()
         self._heard_so_far.clear()
-        self._announce(UserSpeechStarted(call_id=self._call_id))
+        turn = self._caller.turn
+        self._announce(
+            UserSpeechStarted(call_id=self._call_id, item_id=turn.item_id, audio_ms=turn.started_ms)
+        )
 
     def _voice_stopped(self, frame: Frame, at_s: float) -> None:
         assert isinstance(frame, VADUserStoppedSpeakingFrame)
@@ -140,20 +145,21 @@ class Narrator(BaseObserver):
         if self._clock.turn_ended_s is None:
             self._clock.turn_ended_s = at_s
             self._unheard = self._clock
-        self._announce(UserSpeechStopped(call_id=self._call_id))
+        turn = self._caller.turn
+        self._announce(
+            UserSpeechStopped(call_id=self._call_id, item_id=turn.item_id, audio_ms=turn.stopped_ms)
+        )
 
     def _partial(self, frame: Frame, at_s: float) -> None:
         assert isinstance(frame, InterimTranscriptionFrame)
-        text = " ".join([*self._heard_so_far, frame.text])
-        self._announce(UserTranscript(call_id=self._call_id, text=text, final=False))
+        self._tell_heard(" ".join([*self._heard_so_far, frame.text]), final=False)
 
     def _utterance(self, frame: Frame, at_s: float) -> None:
         assert isinstance(frame, TranscriptionFrame)
         self._clock.transcript_s = at_s
         if frame.text.strip():
             self._heard_so_far.append(frame.text)
-            text = " ".join(self._heard_so_far)
-            self._announce(UserTranscript(call_id=self._call_id, text=text, final=False))
+            self._tell_heard(" ".join(self._heard_so_far), final=False)
 
     def _typed(self, frame: Frame, at_s: float) -> None:
         assert isinstance(frame, LLMMessagesAppendFrame)
@@ -167,8 +173,14 @@ class Narrator(BaseObserver):
         assert isinstance(frame, LLMContextUserTurnFrame)
         self._clock.turn_ended_s = at_s
         self._replying = self._clock
-        self._announce(UserTranscript(call_id=self._call_id, text=frame.text, final=True))
+        self._tell_heard(frame.text, final=True)
         self._suspect(frame.text)
+
+    def _tell_heard(self, text: str, *, final: bool) -> None:
+        item_id = self._caller.turn.item_id
+        self._announce(
+            UserTranscript(call_id=self._call_id, text=text, final=final, item_id=item_id)
+        )
 
     def _suspect(self, text: str) -> None:
         for rule in suspicions(text):

@@ -5,19 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Protocol, Self, TypeVar, cast, runtime_checkable
 
+from pipecat.frames.frames import DataFrame, Frame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import (
     LLMAssistantAggregator,
     LLMAssistantAggregatorParams,
 )
+from pipecat.processors.frame_processor import FrameDirection
 
 from parley.agents.schema import Agent
 from parley.core.call import CallInfo
 from parley.engines.fallback.chain import Tell
 from parley.engines.fallback.limits import ChainLimits, StageLimits
 from parley.engines.llm.guarding import ChatLimits, Guard
-from parley.engines.llm.live import LiveChat
+from parley.engines.llm.live import LiveChat, ToolsHandedBackFrame
 from parley.engines.spec import (
     ChatOptions,
     Chatter,
@@ -28,6 +30,7 @@ from parley.engines.spec import (
 )
 from parley.engines.stt.live import LiveTranscriber
 from parley.engines.tts.live import LiveSpeech
+from parley.session.items import Items
 from parley.session.media import CallMedia
 from parley.session.narrator import ReplyEndedFrame
 from parley.session.turns import CallerContext, Listening
@@ -76,8 +79,34 @@ def _for_call(engine: EngineT, tell: Tell, limits: StageLimits) -> EngineT:
     return engine
 
 
+@dataclass
+class ReplyItemFrame(DataFrame):
+    """A transport's name for what it plays from here on."""
+
+    item_id: str = ""
+
+
 class AgentContext(LLMAssistantAggregator):
     """Pipecat's assistant aggregator; it also says when a reply is over and what was heard."""
+
+    def __init__(self, context: LLMContext, items: Items) -> None:
+        super().__init__(context, params=LLMAssistantAggregatorParams())
+        self._items = items
+        self._item_id = ""
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        if isinstance(frame, ReplyItemFrame):
+            self._item_id = frame.item_id
+        elif isinstance(frame, ToolsHandedBackFrame):
+            await self._add_aggregation_to_context()
+            self._items.request_tools(frame.item_ids, frame.requests)
+        await super().process_frame(frame, direction)
+
+    async def _add_aggregation_to_context(self) -> str:
+        said = await super()._add_aggregation_to_context()
+        if said and self._item_id:
+            self._items.name_last(self._item_id, self.role)
+        return said
 
     async def _trigger_assistant_turn_stopped(self, *, interrupted: bool = False) -> None:
         if not self._assistant_turn_start_timestamp:
@@ -95,6 +124,7 @@ class CallPipeline:
 
     pipeline: Pipeline
     context: LLMContext
+    items: Items
     stt: LiveTranscriber
     caller: CallerContext
     llm: LiveChat
@@ -122,10 +152,15 @@ def build_pipeline(
         reports_progress=media.uses_rtvi,
     )
     # A recogniser that is being replaced answers late, but it answers.
+    items = Items(context)
     caller = CallerContext(
-        context, listening, agent.turn_taking, transcript_within_s=limits.stt.patience_s
+        context,
+        listening,
+        agent.turn_taking,
+        items=items,
+        transcript_within_s=limits.stt.patience_s,
     )
-    agent_context = AgentContext(context, params=LLMAssistantAggregatorParams())
+    agent_context = AgentContext(context, items)
     pipeline = Pipeline(
         [
             media.input(),
@@ -137,4 +172,4 @@ def build_pipeline(
             agent_context,
         ]
     )
-    return CallPipeline(pipeline, context, stt, caller, llm, tts, agent_context)
+    return CallPipeline(pipeline, context, items, stt, caller, llm, tts, agent_context)

@@ -11,7 +11,7 @@ from pipecat.frames.frames import LLMMessagesAppendFrame
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
 from pipecat.workers.runner import WorkerRunner
 
-from parley.agents.schema import Agent
+from parley.agents.schema import HELPFUL, Agent
 from parley.core.call import CallInfo, EndReason
 from parley.core.errors import ParleyError
 from parley.core.events import CallEnded, CallFailed, CallStarted, EngineReplaced, MediaStarted
@@ -23,9 +23,11 @@ from parley.session.idle import IdleWatch
 from parley.session.language import with_language
 from parley.session.media import CallMedia
 from parley.session.memory import Memory
+from parley.session.metering import Note, free_of_charge, metered
 from parley.session.mishaps import Mishaps
 from parley.session.narrator import Announcer, Narrator
 from parley.session.pipeline import build_pipeline
+from parley.session.terms import AS_THE_AGENT_IS, CallTerms
 from parley.session.toolbelt import Toolbelt
 from parley.session.worker import CallWorker
 
@@ -38,22 +40,31 @@ SPOKEN_ENDS: frozenset[EndReason] = frozenset({"agent", "drain", "limit", "quota
 
 
 async def run_call(
-    call: CallInfo, agent: Agent, media: CallMedia, control: CallControl, house: House
+    call: CallInfo,
+    agent: Agent,
+    media: CallMedia,
+    control: CallControl,
+    house: House,
+    note: Note = free_of_charge,
+    terms: CallTerms = AS_THE_AGENT_IS,
 ) -> None:
     """Hold the call; return when it is over and everything it opened is closed.
 
     The only place that catches everything: whatever breaks in here ends this call alone.
     """
     bind_call(call.id)
-    idle = IdleWatch(agent.turn_taking.idle_s)
+    idle = IdleWatch(agent.turn_taking.idle_s if terms.is_agent else 0)
     announcer = Announcer(call.id, house.bus, media, idle.note)
     delivery = asyncio.create_task(announcer.deliver_all(), name=f"deliver:{call.id}")
     log.info("call_started", agent=agent.name, transport=call.transport, caller=call.caller)
     announcer.announce(CallStarted(call_id=call.id, call=call))
     media.listen(announcer.announce)
+    control.reach(media, announcer.announce)
     reason: EndReason = "error"
     try:
-        reason = await _Session(call, agent, media, control, house, announcer, idle).hold()
+        reason = await _Session(
+            call, agent, media, control, house, announcer, idle, note, terms
+        ).hold()
     except ParleyError as error:
         log.error("call_failed", code=error.code, error=str(error))
         announcer.announce(
@@ -86,6 +97,8 @@ class _Session:
         house: House,
         announcer: Announcer,
         idle: IdleWatch,
+        note: Note,
+        terms: CallTerms,
     ) -> None:
         self._call = call
         self._agent = agent
@@ -94,13 +107,17 @@ class _Session:
         self._house = house
         self._announcer = announcer
         self._idle = idle
+        self._note = note
+        self._terms = terms
         self._announce = announcer.announce
         self._is_heard = False
-        self._toolbelt = Toolbelt(house.tools.tools_for(agent), control, announcer.announce)
+        tools = house.tools.tools_for(agent) if terms.is_agent else ()
+        self._toolbelt = Toolbelt(tools, control, announcer.announce)
 
     async def hold(self) -> EndReason:
         shared = await self._house.engines.engines_for(self._agent, self._call.voice)
         engines = shared.for_call(self._call, self._agent.limits.seconds(), self._engine_replaced)
+        engines = metered(engines, self._note)
         messages = [cast(LLMContextMessage, {"role": "system", "content": self._instructions()})]
         context = LLMContext(messages, tools=self._toolbelt.schema())
         line = build_pipeline(self._media, engines, self._agent, context, self._house.listening)
@@ -109,12 +126,13 @@ class _Session:
             line.pipeline,
             output_rate_hz=self._media.output_rate_hz,
             uses_rtvi=self._media.uses_rtvi,
-            observers=[Narrator(self._announcer, self._media)],
+            observers=[Narrator(self._announcer, self._media, line.caller)],
         )
-        self._control.take_over(worker, line)
+        self._control.take_over(worker, line, engines)
         memory = Memory(context, engines.llm, engines.thinking, engines.limits)
         memory.watch(line)
-        Mishaps(self._agent, self._control, self._house, self._announce).watch(worker, line)
+        mishaps = Mishaps(self._agent, self._control, self._house, self._announce)
+        mishaps.watch(worker, line, speaks=self._terms.speaks)
         if self._media.uses_rtvi:
             worker.rtvi.add_event_handler("on_client_message", self._control.on_client_message)
         runner = WorkerRunner(handle_sigint=False, check_dangling_tasks=False)
@@ -129,7 +147,8 @@ class _Session:
         return reason
 
     def _instructions(self) -> str:
-        return with_language(self._agent.instructions, self._agent.language)
+        own = self._agent.instructions if self._terms.is_agent else HELPFUL
+        return with_language(own, self._agent.language)
 
     def _engine_replaced(self, told: Replacement) -> None:
         self._announce(
@@ -152,7 +171,7 @@ class _Session:
             if not connected.done():
                 return race.result()
             connected.result()
-            self._is_heard = True
+            self._is_heard = self._control.is_up = True
             self._announce(MediaStarted(call_id=self._call.id))
             await self._greet()
             race.enter(self._media.gone())
@@ -164,6 +183,8 @@ class _Session:
 
     async def _greet(self) -> None:
         greeting = self._agent.greeting
+        if not self._terms.is_agent:
+            return
         if greeting.text:
             await self._control.say(greeting.text)
         elif greeting.instruction:
@@ -184,7 +205,7 @@ class _Session:
     ) -> None:
         # Where no sound ever flowed a goodbye would be waited for in vain.
         if self._is_heard and reason in SPOKEN_ENDS and not running.done():
-            if reason != "agent" and self._agent.goodbye:
+            if reason != "agent" and self._agent.goodbye and self._terms.is_agent:
                 await self._control.say(self._agent.goodbye)
             await self._control.finish_speaking()
             await asyncio.wait([running], timeout=GOODBYE_LIMIT_S)

@@ -18,6 +18,7 @@ from parley.core.errors import ToolFailed
 from parley.core.events import Event, InjectionSuspected, ToolEnded, ToolStarted
 from parley.core.log import get_logger
 from parley.engines.llm.live import LiveChat
+from parley.engines.spec import ToolRequest
 from parley.session.suspicion import suspicions
 from parley.tools.spec import CallActions, Tool, ToolCall
 
@@ -145,3 +146,10 @@ def _function(tool: Tool) -> FunctionSchema:
         properties=dict(tool.parameters.get("properties", {})),
         required=list(tool.parameters.get("required", [])),
     )
+
+
+def as_call(request: ToolRequest) -> dict[str, Any]:
+    """The request as chat messages hold it."""
+    arguments = json.dumps(request.arguments, ensure_ascii=False)
+    function = {"name": request.name, "arguments": arguments}
+    return {"id": request.id, "type": "function", "function": function}

@@ -26,7 +26,7 @@ from parley.engines.spec import (
 from parley.session.house import EngineDesk, Toolshed
 from parley.session.pipeline import CallEngines, Replaceable
 from parley.session.round_memory import RoundMemory
-from parley.session.toolbelt import Toolbelt
+from parley.session.toolbelt import Toolbelt, as_call
 from parley.tools.spec import Tool, ToolCall
 
 MOST_ROUNDS = 8
@@ -231,7 +231,7 @@ class _Turn:
             self.finish = "stop"
         message: Message = {"role": "assistant", "content": said}
         if self.wanted:
-            message["tool_calls"] = [_as_call(each) for each in self.wanted]
+            message["tool_calls"] = [as_call(each) for each in self.wanted]
         if said or self.wanted:
             self._talk.append(message)
 
@@ -258,12 +258,6 @@ def _options(usual: ChatOptions, asked: ChatOptions) -> ChatOptions:
         tool_choice=asked.tool_choice or usual.tool_choice,
         time_zone=usual.time_zone,
     )
-
-
-def _as_call(request: ToolRequest) -> dict[str, Any]:
-    arguments = json.dumps(request.arguments, ensure_ascii=False)
-    function = {"name": request.name, "arguments": arguments}
-    return {"id": request.id, "type": "function", "function": function}
 
 
 def _sum(one: Usage | None, other: Usage | None) -> Usage | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pipecat.audio.vad.vad_analyzer import VADParams
 from pipecat.audio.vad.vad_controller import VADController
-from pipecat.frames.frames import Frame, InputAudioRawFrame
+from pipecat.frames.frames import Frame, InputAudioRawFrame, LLMContextUserTurnFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import (
     LLMUserAggregator,
@@ -19,16 +20,22 @@ from pipecat.turns.user_start import (
     VADUserTurnStartStrategy,
     WakePhraseUserTurnStartStrategy,
 )
+from pipecat.turns.user_start.base_user_turn_start_strategy import UserTurnStartedParams
 from pipecat.turns.user_stop import (
     BaseUserTurnStopStrategy,
     SpeechTimeoutUserTurnStopStrategy,
     TurnAnalyzerUserTurnStopStrategy,
 )
+from pipecat.turns.user_turn_controller import UserTurnController
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
 from parley.agents.schema import TurnTaking
+from parley.core.audio import Audio
+from parley.engines.llm.live import ReplyFrame
+from parley.engines.stt.live import CommitFrame, ListenFrame
 from parley.engines.turn.smart_turn import SmartTurn
 from parley.engines.vad.silero import CallVadAnalyzer, SileroVad
+from parley.session.items import Items, new_item_id
 
 # A turn that no strategy ends (no transcript came, say) is ended after this silence.
 FORGOTTEN_TURN_S = 2.0
@@ -51,6 +58,26 @@ class Listening:
         self.smart_turn.close()
 
 
+@dataclass
+class TurnTakingFrame(ListenFrame):
+    """Who speaks when, from here on. None: turns end when they are committed.
+
+    With ``answers`` off a turn that has ended is not answered.
+    """
+
+    turn_taking: TurnTaking | None = None
+    answers: bool = True
+
+
+@dataclass
+class CallerTurn:
+    """What the caller is saying, or said last: its name, and where in the caller's sound it is."""
+
+    item_id: str = field(default_factory=new_item_id)
+    started_ms: float = 0.0
+    stopped_ms: float = 0.0
+
+
 class CallerContext(LLMUserAggregator):
     """Pipecat's user aggregator with the agent's turn-taking.
 
@@ -63,38 +90,110 @@ class CallerContext(LLMUserAggregator):
         listening: Listening,
         turn_taking: TurnTaking,
         *,
+        items: Items,
         transcript_within_s: float = 0.0,
     ) -> None:
-        wish = turn_taking.vad
         vad = listening.vad.analyzer(
-            confidence=wish.confidence,
-            start_ms=wish.start_ms,
-            stop_ms=wish.stop_ms,
-            min_volume=wish.min_volume,
+            confidence=turn_taking.vad.confidence,
+            start_ms=turn_taking.vad.start_ms,
+            stop_ms=turn_taking.vad.stop_ms,
+            min_volume=turn_taking.vad.min_volume,
         )
         super().__init__(
             context,
             params=LLMUserAggregatorParams(
                 vad_analyzer=vad,
-                user_turn_strategies=UserTurnStrategies(
-                    start=_start_strategies(turn_taking),
-                    stop=[_stop_strategy(listening, turn_taking, vad)],
-                ),
+                user_turn_strategies=_strategies(listening, turn_taking, vad),
                 user_turn_stop_timeout=max(FORGOTTEN_TURN_S, transcript_within_s + LATE_S),
                 # The session answers an empty turn itself, without asking the model.
                 empty_user_turn=None,
             ),
         )
-
+        self._listening = listening
+        self._items = items
+        self._vad = vad
+        self._turn_taking: TurnTaking | None = turn_taking
+        self._parked_vad: VADController | None = None
+        self._heard_ms = 0.0
+        self._voice_started_ms = 0.0
         self._speech_started_s = 0.0
         self.last_speech_ms = 0.0
+        self.answers = True
+        self.turn = CallerTurn()
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        if isinstance(frame, InputAudioRawFrame):
+            self._heard_ms += Audio(frame.audio, frame.sample_rate).duration_ms
+        elif isinstance(frame, TurnTakingFrame):
+            await self._take_turns(frame)
+        elif isinstance(frame, CommitFrame):
+            await self._commit(frame.item_id)
+        elif isinstance(frame, ReplyFrame):
+            frame.context = self._context
+        await super().process_frame(frame, direction)
+
+    async def _take_turns(self, frame: TurnTakingFrame) -> None:
+        self.answers = frame.answers
+        wish = frame.turn_taking
+        if wish == self._turn_taking:
+            # Setting the same again would forget a voice that is being heard.
+            return
+        self._turn_taking = wish
+        if wish is None:
+            strategies = UserTurnStrategies(
+                start=[BaseUserTurnStartStrategy()], stop=[BaseUserTurnStopStrategy()]
+            )
+            await self._park_vad()
+        else:
+            self._vad.set_params(_vad_params(wish))
+            await self._unpark_vad()
+            strategies = _strategies(self._listening, wish, self._vad)
+        await self._user_turn_controller.update_strategies(strategies)
+
+    async def _park_vad(self) -> None:
+        if self._vad_controller is not None:
+            await self._vad_controller.stop()
+            self._parked_vad, self._vad_controller = self._vad_controller, None
+
+    async def _unpark_vad(self) -> None:
+        if self._parked_vad is not None:
+            self._vad_controller, self._parked_vad = self._parked_vad, None
+            await self._vad_controller.start()
+
+    async def cleanup(self) -> None:
+        self._vad_controller = self._vad_controller or self._parked_vad
+        await super().cleanup()
+
+    async def _commit(self, item_id: str) -> None:
+        """What was understood since the last commit is what the caller said, answered by no one
+        until that is asked for."""
+        self.turn = CallerTurn(item_id, self.turn.stopped_ms, self._heard_ms)
+        if not await self._push_aggregation(run_llm=False):
+            await self.broadcast_frame(LLMContextUserTurnFrame, text="", timestamp="")
+
+    async def _push_aggregation(self, *, run_llm: bool = True) -> str:
+        said = await super()._push_aggregation(run_llm=run_llm and self.answers)
+        if said:
+            self._items.name_last(self.turn.item_id, self.role)
+        return said
+
+    async def _on_user_turn_started(
+        self,
+        controller: UserTurnController,
+        strategy: BaseUserTurnStartStrategy,
+        params: UserTurnStartedParams,
+    ) -> None:
+        self.turn = CallerTurn(started_ms=self._voice_started_ms)
+        await super()._on_user_turn_started(controller, strategy, params)
 
     async def _on_vad_speech_started(self, controller: VADController) -> None:
         self._speech_started_s = time.monotonic()
+        self._voice_started_ms = max(0, self._heard_ms - self._vad.params.start_secs * 1000)
         await super()._on_vad_speech_started(controller)
 
     async def _on_vad_speech_stopped(self, controller: VADController) -> None:
         self.last_speech_ms = (time.monotonic() - self._speech_started_s) * 1000
+        self.turn.stopped_ms = max(0, self._heard_ms - self._vad.params.stop_secs * 1000)
         await super()._on_vad_speech_stopped(controller)
 
     async def push_frame(
@@ -102,6 +201,24 @@ class CallerContext(LLMUserAggregator):
     ) -> None:
         if not isinstance(frame, InputAudioRawFrame):
             await super().push_frame(frame, direction)
+
+
+def _strategies(
+    listening: Listening, turn_taking: TurnTaking, vad: CallVadAnalyzer
+) -> UserTurnStrategies:
+    return UserTurnStrategies(
+        start=_start_strategies(turn_taking), stop=[_stop_strategy(listening, turn_taking, vad)]
+    )
+
+
+def _vad_params(turn_taking: TurnTaking) -> VADParams:
+    wish = turn_taking.vad
+    return VADParams(
+        confidence=wish.confidence,
+        start_secs=wish.start_ms / 1000,
+        stop_secs=wish.stop_ms / 1000,
+        min_volume=wish.min_volume,
+    )
 
 
 def _start_strategies(turn_taking: TurnTaking) -> list[BaseUserTurnStartStrategy]:

@@ -3,7 +3,13 @@
 from parley.settings.describe import SettingFact, setting_facts
 from parley.settings.load import engine_values, load_settings
 from parley.settings.model import Settings
-from parley.settings.values import IceServer, data_folder, is_loopback, usable_cores
+from parley.settings.values import (
+    IceServer,
+    data_folder,
+    is_loopback,
+    usable_cores,
+    visible_gpus,
+)
 
 __all__ = [
     "IceServer",
@@ -15,4 +21,5 @@ __all__ = [
     "load_settings",
     "setting_facts",
     "usable_cores",
+    "visible_gpus",
 ]

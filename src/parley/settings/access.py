@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any, cast
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, NoDecode
 
 from parley.settings.field import setting
 
 _DATABASES = ("sqlite://", "postgresql://")
 _COUNTERS = ("redis://", "rediss://")
+# Browsers leave these out.
+_USUAL_PORTS = {"http": 80, "https": 443}
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 _NONE = "0 sets no limit."
 
 
@@ -28,8 +34,31 @@ def _counters(value: object) -> object:
     return value
 
 
+def _origins(value: object) -> object:
+    if not isinstance(value, str | list | tuple):
+        return value
+    words = value.split(",") if isinstance(value, str) else cast("Iterable[object]", value)
+    sites = [site for site in (str(word).strip() for word in words) if site]
+    if "*" in sites and len(sites) > 1:
+        raise ValueError("* stands alone")
+    return tuple(dict.fromkeys(site if site == "*" else _origin(site) for site in sites))
+
+
+def _origin(site: str) -> str:
+    """As browsers write it: in small letters, without the usual port, with nothing behind it."""
+    parts = urlsplit(site.lower())
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    is_bare = parts.path in ("", "/") and not (parts.query or parts.fragment or parts.username)
+    if not (host and is_bare and _SCHEME.fullmatch(parts.scheme)):
+        raise ValueError(f"{site[:60]} is no origin")
+    port = parts.port
+    is_usual = port is None or port == _USUAL_PORTS.get(parts.scheme)
+    return f"{parts.scheme}://{host}" + ("" if is_usual else f":{port}")
+
+
 DatabaseUrl = Annotated[str, BeforeValidator(_database)]
 CountersUrl = Annotated[str, BeforeValidator(_counters)]
+CorsOrigins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)]
 
 
 def _limit(name: str, says: str, default: int = 0) -> Any:
@@ -58,6 +87,16 @@ class AccessSettings(BaseSettings):
         shown="this process's memory",
         hides_value=True,
         example="redis://redis:6379/0",
+    )
+    cors_origins: CorsOrigins = setting(
+        "PARLEY_CORS_ORIGINS",
+        (),
+        "The sites whose pages may call from a browser. Those of * need a key even where "
+        "programs need none.",
+        "access",
+        allowed="origins like https://shop.example with commas between, or * for every site",
+        shown="none",
+        example="https://shop.example,http://localhost:3000",
     )
     rate_requests: int = _limit(
         "PARLEY_RATE_REQUESTS", "How many requests a key may make in a minute."

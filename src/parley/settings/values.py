@@ -167,6 +167,12 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def visible_gpus() -> tuple[str, ...] | None:
+    """The GPUs that CUDA_VISIBLE_DEVICES lists, by number or UUID; None where all may be used."""
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return None if listed is None else tuple(part.strip() for part in listed.split(","))
+
+
 def data_folder() -> Path:
     """The user's data folder for Parley, by the XDG rules."""
     root = os.environ.get("XDG_DATA_HOME", "")

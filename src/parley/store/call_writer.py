@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,16 @@ from parley.core.events import (
     CallEnded,
     CallStarted,
     Event,
+    ToolEnded,
     TurnEnded,
     UserTranscript,
 )
-from parley.store.records import CallRecord, TurnRecord
+from parley.store.records import CallRecord, ToolUseRecord, TurnRecord
 
 if TYPE_CHECKING:
     from parley.store.calls import Calls
+
+LONGEST_TOOL_NAME = 200
 
 
 class CallWriter:
@@ -42,18 +46,23 @@ class CallWriter:
             case TurnEnded():
                 whole = self._replies.pop(event.call_id, "")
                 self._replies[event.call_id] = event.heard if event.interrupted else whole
-                await self._flush(event.call_id)
+                await self._flush(event.call_id, event.stages, event.interrupted)
+            case ToolEnded():
+                await self._calls.used(_use(event))
             case CallEnded():
                 await self._flush(event.call_id)
                 await self._calls.ended(event.call_id, event.reason, _now())
             case _:
                 pass
 
-    async def _flush(self, call_id: str) -> None:
+    async def _flush(
+        self, call_id: str, stages: Mapping[str, float] | None = None, interrupted: bool = False
+    ) -> None:
         """Keep what the agent has said since the last time: a greeting, or a reply."""
         said = self._replies.pop(call_id, "").strip()
         if said:
-            await self._calls.said(TurnRecord(call_id, "agent", said, _now()))
+            turn = TurnRecord(call_id, "agent", said, _now(), dict(stages or {}), interrupted)
+            await self._calls.said(turn)
 
 
 def _record(event: CallStarted) -> CallRecord:
@@ -67,6 +76,11 @@ def _record(event: CallStarted) -> CallRecord:
         caller=call.caller,
         started_at=call.started_at,
     )
+
+
+def _use(event: ToolEnded) -> ToolUseRecord:
+    tool = event.tool[:LONGEST_TOOL_NAME]
+    return ToolUseRecord(event.call_id, tool, round(event.after_ms), event.error, _now())
 
 
 def _now() -> datetime:

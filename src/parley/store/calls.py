@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import RowMapping, select, update
+from sqlalchemy import RowMapping, and_, or_, select, update
 
 from parley.store.database import Database
-from parley.store.records import CallRecord, TurnRecord
-from parley.store.tables import CALLS, TURNS
+from parley.store.records import CallRecord, ToolUseRecord, TurnRecord
+from parley.store.tables import CALLS, TOOL_USES, TURNS
 
 PAGE = 100
 
 
 class Calls:
-    """The tables ``calls`` and ``turns``."""
+    """The tables ``calls``, ``turns`` and ``tool_uses``."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -33,15 +34,21 @@ class Calls:
 
     async def said(self, turn: TurnRecord) -> None:
         async with self._database.write() as connection:
-            await connection.execute(TURNS.insert().values(**asdict(turn)))
+            stages = json.dumps(dict(turn.stages)) if turn.stages else None
+            await connection.execute(TURNS.insert().values(**{**asdict(turn), "stages": stages}))
+
+    async def used(self, use: ToolUseRecord) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(TOOL_USES.insert().values(**asdict(use)))
 
     async def of(
-        self, tenant: str, *, before: datetime | None = None, limit: int = PAGE
+        self, tenant: str, *, before: CallRecord | None = None, limit: int = PAGE
     ) -> list[CallRecord]:
-        """The tenant's calls, newest first; ``before`` is where the page before ended."""
+        """The tenant's calls, newest first; ``before`` is the last of the page before."""
         query = select(CALLS).where(CALLS.c.tenant == tenant)
         if before:
-            query = query.where(CALLS.c.started_at < before)
+            at_once = and_(CALLS.c.started_at == before.started_at, CALLS.c.id > before.id)
+            query = query.where(or_(CALLS.c.started_at < before.started_at, at_once))
         async with self._database.read() as connection:
             rows = await connection.execute(
                 query.order_by(CALLS.c.started_at.desc(), CALLS.c.id).limit(limit)
@@ -66,10 +73,34 @@ class Calls:
         async with self._database.read() as connection:
             return [_turn(row) for row in (await connection.execute(query)).mappings()]
 
+    async def tool_uses(self, tenant: str, call_id: str) -> list[ToolUseRecord]:
+        """The tools that were used in the call, in order, if it is this tenant's."""
+        query = (
+            select(TOOL_USES)
+            .join(CALLS, CALLS.c.id == TOOL_USES.c.call_id)
+            .where(TOOL_USES.c.call_id == call_id, CALLS.c.tenant == tenant)
+            .order_by(TOOL_USES.c.number)
+        )
+        async with self._database.read() as connection:
+            return [_tool_use(row) for row in (await connection.execute(query)).mappings()]
+
 
 def _call(row: RowMapping) -> CallRecord:
     return CallRecord(**cast(dict[str, Any], row))
 
 
 def _turn(row: RowMapping) -> TurnRecord:
-    return TurnRecord(row["call_id"], row["role"], row["text"], row["said_at"])
+    return TurnRecord(
+        row["call_id"],
+        row["role"],
+        row["text"],
+        row["said_at"],
+        json.loads(row["stages"] or "{}"),
+        bool(row["interrupted"]),
+    )
+
+
+def _tool_use(row: RowMapping) -> ToolUseRecord:
+    return ToolUseRecord(
+        row["call_id"], row["tool"], row["after_ms"], row["error"], row["ended_at"]
+    )

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
@@ -127,9 +128,11 @@ def _sqlite(place: URL) -> Database:
 
 def _in_memory(place: URL) -> Database:
     # A connection is lost when a task is cancelled in the middle, and memory with the last one.
-    name = f"file:parley-{secrets.token_hex(8)}?mode=memory&cache=shared"
-    anchor = sqlite3.connect(name, uri=True, check_same_thread=False)
-    engine = create_async_engine(place.set(database=f"{name}&uri=true"), poolclass=StaticPool)
+    name = f"file:parley-{secrets.token_hex(8)}"
+    shared = {"mode": "memory", "cache": "shared"}
+    anchor = sqlite3.connect(f"{name}?{urlencode(shared)}", uri=True, check_same_thread=False)
+    url = place.set(database=name, query={**shared, "uri": "true"})
+    engine = create_async_engine(url, poolclass=StaticPool)
     _hook(engine)
     return Database(engine, anchor=anchor)
 
@@ -170,5 +173,5 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _shown(url: URL) -> str:
     if url.get_backend_name() == "sqlite":
-        return "in memory" if "mode=memory" in str(url.database) else str(url.database)
+        return "in memory" if url.query.get("mode") == "memory" else str(url.database)
     return url.set(drivername=url.get_backend_name(), password=None).render_as_string()

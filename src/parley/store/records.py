@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, field, fields
 from datetime import datetime
 from typing import Literal
 
@@ -142,9 +143,26 @@ class CallRecord:
 
 @dataclass(frozen=True, slots=True)
 class TurnRecord:
-    """One thing that was said in a call: ``role`` is user or agent."""
+    """One thing that was said in a call: ``role`` is user or agent.
+
+    ``stages`` are a reply's milliseconds by stage; of one that was ``interrupted``, ``text`` is
+    what was heard.
+    """
 
     call_id: str
     role: Literal["user", "agent"]
     text: str
     said_at: datetime
+    stages: Mapping[str, float] = field(default_factory=dict[str, float])
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUseRecord:
+    """A tool that was used in a call; ``error`` is "" unless it failed."""
+
+    call_id: str
+    tool: str
+    after_ms: int
+    error: str
+    ended_at: datetime

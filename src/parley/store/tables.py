@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Dialect,
     ForeignKey,
@@ -19,7 +20,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 """The newest migration. A database that says the same is used as it is."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -131,5 +132,20 @@ TURNS = Table(
     Column("role", String(10), nullable=False),
     Column("text", Text, nullable=False),
     Column("said_at", Moment, nullable=False),
+    # A reply's milliseconds by stage, as JSON; NULL for what was no reply.
+    Column("stages", Text),
+    Column("interrupted", Boolean),
     Index("turns_by_call", "call_id", "number"),
+)
+
+TOOL_USES = Table(
+    "tool_uses",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("call_id", String(60), ForeignKey("calls.id", ondelete="CASCADE"), nullable=False),
+    Column("tool", String(200), nullable=False),
+    Column("after_ms", Integer, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("ended_at", Moment, nullable=False),
+    Index("tool_uses_by_call", "call_id", "number"),
 )

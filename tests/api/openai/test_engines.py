@@ -11,7 +11,8 @@ from parley.api.openai.engines import CatalogDesk
 from parley.core.errors import EngineFailed, ModelNotFound
 from parley.engines.catalog import EngineCatalog
 from parley.engines.found import engines_from
-from parley.engines.spec import EngineOptions, EngineSpec, Model, PullProgress
+from parley.engines.keeper import Model, PullProgress
+from parley.engines.spec import EngineOptions, EngineSpec
 from parley.engines.wish import EngineWish, Wishes
 from parley.testing.engines import FakeTranscriber
 from parley.testing.speech import FakeSynthesizer

@@ -15,8 +15,9 @@ from openai.types import Model as SdkModel
 from parley.agents.catalog import shipped_folder
 from parley.agents.reading import AgentDefaults, read_agent
 from parley.core.errors import NotFound
+from parley.engines.keeper import Model, PullProgress
 from parley.engines.llm.scripted.chatter import ScriptedChatter, ScriptedOptions
-from parley.engines.spec import EngineOptions, EngineSpec, Model, PullProgress, Status
+from parley.engines.spec import EngineOptions, EngineSpec, Status
 from parley.testing.engines import FakeChatter
 from parley.tools.catalog import ToolCatalog
 from parley.tools.spec import Tool, ToolCall

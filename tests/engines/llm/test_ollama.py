@@ -13,11 +13,12 @@ from parley.core.errors import (
     ModelMissing,
     NotFound,
 )
+from parley.engines.keeper import ModelKeeper
 from parley.engines.llm import ollama
 from parley.engines.llm.ollama import SPEC, OllamaChatter, OllamaOptions
 from parley.engines.llm.ollama_shelf import full_name
 from parley.engines.options import options_for
-from parley.engines.spec import ChatOptions, ModelKeeper, Usage
+from parley.engines.spec import ChatOptions, Usage
 from parley.engines.wish import EngineWish
 from tests.engines.llm.asking import (
     CLOCK,
@@ -242,7 +243,7 @@ async def test_an_ollama_that_is_away_fails_no_start():
     assert "can't be reached" in status.detail
 
 
-async def test_with_several_ollamas_one_that_has_the_model_is_enough():
+async def test_with_several_ollamas_one_that_has_the_model_is_enough_and_who_lacks_it_is_told():
     async with (
         OllamaServer() as good,
         OllamaServer(models=()) as empty,
@@ -252,7 +253,29 @@ async def test_with_several_ollamas_one_that_has_the_model_is_enough():
 
     assert status.ok
     assert status.detail.startswith("1 of 3 can work")
-    assert status.missing_model == ""
+    assert status.missing_model == "llama3.2:3b"
+
+
+async def test_an_ollama_that_lacks_the_model_gets_it_and_meanwhile_no_requests():
+    async with (
+        OllamaServer() as good,
+        OllamaServer(models=()) as empty,
+        chatter_at(empty.url, good.url) as chatter,
+    ):
+        await chatter.check()
+        for _ in range(3):
+            assert await ask(chatter)
+        asked_before = len(empty.chats)
+        async for _ in chatter.pull("llama3.2:3b"):
+            pass
+        status = await chatter.check()
+        for _ in range(2):
+            assert await ask(chatter)
+
+    assert asked_before == 0
+    assert (good.pulls, empty.pulls) == ([], ["llama3.2:3b"])
+    assert status.ok and not status.missing_model
+    assert len(empty.chats) == 1
 
 
 async def test_a_model_is_fetched_to_every_ollama_that_can_be_reached():

@@ -19,7 +19,8 @@ from parley.core.errors import (
     ModelMissing,
     NotFound,
 )
-from parley.engines.spec import ModelKeeper, TranscribeOptions, TranscriptPart, Word
+from parley.engines.keeper import ModelKeeper
+from parley.engines.spec import TranscribeOptions, TranscriptPart, Word
 from parley.engines.stt.speaches import (
     DEFAULT_MODEL,
     SpeachesHearingOptions,

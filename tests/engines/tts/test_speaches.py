@@ -18,7 +18,8 @@ from parley.core.errors import (
     ModelMissing,
     NotFound,
 )
-from parley.engines.spec import ModelKeeper, SpeechOptions
+from parley.engines.keeper import ModelKeeper
+from parley.engines.spec import SpeechOptions
 from parley.engines.tts.speaches import (
     DEFAULT_MODEL,
     DEFAULT_VOICE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from typing import Any, TypeVar
 
@@ -11,11 +12,15 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
 from parley.api.errors import bad_field
+from parley.core.answers import body_of
 from parley.core.errors import BadRequest, InvalidValue, TooLarge, UploadStalled
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
 DEFAULT_TENANT = "default"
+LEAST_BYTES_PER_S = 1000
+"""Slower than this, by more than the time that a client may stall, no body may come."""
+
 LINGER_BYTES = 4 * 1024 * 1024
 LINGER_S = 1.0
 
@@ -44,7 +49,12 @@ async def pieces_of(request: Request, *, most_bytes: int, stall_s: float) -> Asy
         raise _too_large(most_bytes)
     stream = request.stream()
     seen = 0
-    while (piece := await next_piece(stream, stall_s)) is not None:
+    begun_s = time.monotonic()
+    while True:
+        # Who sends a byte now and then is no better than who sends nothing.
+        late_s = time.monotonic() - begun_s - seen / LEAST_BYTES_PER_S
+        if (piece := await next_piece(stream, min(stall_s, stall_s - late_s))) is None:
+            return
         seen += len(piece)
         if seen > most_bytes:
             raise _too_large(most_bytes)
@@ -58,7 +68,7 @@ async def next_piece(stream: AsyncGenerator[bytes], stall_s: float) -> bytes | N
         async with asyncio.timeout(stall_s):
             return await anext(stream, None)
     except TimeoutError as error:
-        raise UploadStalled(f"Nothing of the body came for {stall_s:g} s.") from error
+        raise UploadStalled("The body stopped coming, or came too slowly.") from error
     except ClientDisconnect as error:
         raise BadRequest("The body ended before it was complete.") from error
 
@@ -98,7 +108,8 @@ def tenant_of(request: Request) -> str:
     return str(getattr(caller, "tenant", "") or DEFAULT_TENANT)
 
 
-def described_body(shape: type[BaseModel], kind: str = "application/json") -> dict[str, Any]:
+def described_body(
+    shape: type[BaseModel], kind: str = "application/json", *, example: object = None
+) -> dict[str, Any]:
     """The body's schema for the OpenAPI document, as FastAPI's ``openapi_extra``."""
-    schema = shape.model_json_schema()
-    return {"requestBody": {"required": True, "content": {kind: {"schema": schema}}}}
+    return body_of({kind: shape.model_json_schema()}, example=example)

@@ -10,6 +10,7 @@ from functools import partial
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
+from parley.api.openai.answers import ChatCompletion
 from parley.api.openai.bodies import described_body, read_json, tenant_of
 from parley.api.openai.chat_audio import ChatAudio, Speaker
 from parley.api.openai.chat_body import ChatBody
@@ -20,9 +21,15 @@ from parley.api.openai.chat_request import ChatRequest, read_chat
 from parley.api.openai.chat_stops import stopped_at
 from parley.api.openai.engines import Guard
 from parley.api.openai.flowing import EVENT_STREAM, Awaited, Flow, sse, with_errors_told
+from parley.core.answers import BODY_FAULTS, ENGINE_FAULTS, answers, events, one_of
 from parley.core.errors import UnsupportedValue
 from parley.engines.spec import Delta
 
+_EXAMPLE = {
+    "model": "agent:receptionist",
+    "messages": [{"role": "user", "content": "When are you open?"}],
+}
+_ANSWERS = {"application/json": one_of(ChatCompletion), **events()}
 DONE = b"data: [DONE]\n\n"
 
 
@@ -46,7 +53,8 @@ def chat_router(
         chat.create,
         methods=["POST"],
         summary="Let a model or an agent answer",
-        openapi_extra=described_body(ChatBody),
+        responses=answers(*BODY_FAULTS, 404, 415, *ENGINE_FAULTS, ok=_ANSWERS),
+        openapi_extra=described_body(ChatBody, example=_EXAMPLE),
     )
     return router
 

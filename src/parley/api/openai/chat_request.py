@@ -44,6 +44,7 @@ def read_chat(body: ChatBody, tenant: str) -> ChatRequest:
         tenant=tenant,
     )
     messages = [_message(number, each) for number, each in enumerate(body.messages)]
+    _require_asked(messages)
     return ChatRequest(body.model, messages, tools, options, body.parallel_tool_calls is False)
 
 
@@ -151,7 +152,10 @@ def _name_in(choice: Any) -> str:
 
 def _message(number: int, given: ChatMessage) -> Message:
     # Models and scripts know one kind of instructions.
-    role = {"developer": "system", "function": "tool"}.get(given.role, given.role)
+    role = {"developer": "system"}.get(given.role, given.role)
+    if role == "function":
+        where = f"messages.{number}.role"
+        raise UnsupportedValue(f"{where}: function is the old way.", hint="Send tool.", param=where)
     content = _content(number, given)
     if given.tool_calls and role == "assistant":
         calls = [(c.id, c.function.name, c.function.arguments) for c in given.tool_calls]
@@ -160,8 +164,22 @@ def _message(number: int, given: ChatMessage) -> Message:
     if given.audio and role == "assistant" and not content:
         message["audio"] = {"id": given.audio.id}
     if role == "tool":
-        message["tool_call_id"] = given.tool_call_id or given.name or ""
+        message["tool_call_id"] = given.tool_call_id or ""
     return message
+
+
+def _require_asked(messages: Sequence[Message]) -> None:
+    """No model knows what to say to a result that nobody asked for."""
+    asked: set[str] = set()
+    for number, message in enumerate(messages):
+        asked.update(call["id"] for call in message.get("tool_calls", ()))
+        if message["role"] == "tool" and message["tool_call_id"] not in asked:
+            where = f"messages.{number}.tool_call_id"
+            raise InvalidValue(
+                f"{where}: no message before this one has a tool call "
+                f"{message['tool_call_id'][:100]!r}.",
+                param=where,
+            )
 
 
 def _content(number: int, given: ChatMessage) -> str | list[dict[str, Any]]:

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Annotated, Any, Protocol, cast
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
+from parley.api.openai.answers import (
+    EngineLoaded,
+    EnginesInUse,
+    ModelEntry,
+    ModelPage,
+    Removed,
+)
 from parley.api.openai.bodies import tenant_of
 from parley.api.openai.engines import Guard
 from parley.api.openai.flowing import Awaited
 from parley.api.openai.models_list import TASKS, ListedModel
+from parley.core.answers import ENGINE_FAULTS, answers
 from parley.core.errors import InvalidValue, ModelNotFound, NotSupported
 from parley.core.log import get_logger
+from parley.engines.keeper import PullProgress
 from parley.engines.shelf import ModelName
-from parley.engines.spec import PullProgress
 from parley.engines.table import EngineRow
 
 log = get_logger(__name__)
 
+ModelId = Annotated[str, Path(examples=["agent:receptionist"])]
+EngineId = Annotated[str, Path(examples=["stt:builtin"])]
+Task = Annotated[str | None, Query(json_schema_extra={"enum": [*TASKS.values(), None]})]
 OWNER = "parley"
 # Speaches answers so, and its users' scripts look at it.
 FETCHED_STATUS, WAS_THERE_STATUS = 200, 201
@@ -60,17 +71,15 @@ def models_router(
     """``guard`` is for whoever may ask models, ``admin`` for whoever may fetch and remove them."""
     models = _Models(listed, shelf, engines, may_fetch)
     router = APIRouter(tags=["models"])
-    add = router.add_api_route
-    reading, changing = [Depends(guard)], [Depends(admin)]
-    add("/v1/models", models.list, methods=["GET"], dependencies=reading)
-    add("/v1/registry", models.registry, methods=["GET"], dependencies=reading)
-    one = "/v1/models/{model_id:path}"
-    add(one, models.get, methods=["GET"], dependencies=reading)
-    add(one, models.fetch, methods=["POST"], dependencies=changing)
-    add(one, models.remove, methods=["DELETE"], dependencies=changing)
-    add("/api/ps", models.loaded, methods=["GET"], dependencies=reading)
-    add("/api/ps/{model_id:path}", models.load, methods=["POST"], dependencies=changing)
-    add("/api/ps/{model_id:path}", models.unload, methods=["DELETE"], dependencies=changing)
+    for method, path, does, summary, told in models.routes():
+        router.add_api_route(
+            path,
+            does,
+            methods=[method],
+            summary=summary,
+            responses=told,
+            dependencies=[Depends(guard if method == "GET" else admin)],
+        )
     return router
 
 
@@ -82,20 +91,39 @@ class _Models:
         self._may_fetch = may_fetch
         self._since_s = int(time.time())
 
-    async def list(self, request: Request, task: str | None = None) -> dict[str, Any]:
+    def routes(self) -> list[tuple[str, str, Callable[..., Any], str, dict[int | str, Any]]]:
+        """Method, path, handler, what it does in words, and what it answers."""
+        page, entry = answers(400, ok=ModelPage), answers(404, ok=ModelEntry)
+        kept = answers(400, 404, *ENGINE_FAULTS, ok=Removed)
+        fetched = answers(400, 404, *ENGINE_FAULTS, ok=ModelEntry)
+        fetched |= answers(ok=ModelEntry, status=WAS_THERE_STATUS)
+        loaded = answers(404, ok=EngineLoaded)
+        one, engine = "/v1/models/{model_id:path}", "/api/ps/{model_id:path}"
+        return [
+            ("GET", "/v1/models", self.list, "List models", page),
+            ("GET", "/v1/registry", self.registry, "List models that could be fetched", page),
+            ("GET", one, self.get, "Show a model", entry),
+            ("POST", one, self.fetch, "Fetch a model", fetched),
+            ("DELETE", one, self.remove, "Remove a model", kept),
+            ("GET", "/api/ps", self.loaded, "List the engines in use", answers(ok=EnginesInUse)),
+            ("POST", engine, self.load, "Load an engine", loaded),
+            ("DELETE", engine, self.unload, "Unload an engine", answers(400, 404)),
+        ]
+
+    async def list(self, request: Request, task: Task = None) -> dict[str, Any]:
         """What can be named as a model now; ``task`` picks those that do it."""
         found = await self._of_task(request, task)
         return self._page([each for each in found if each.is_present])
 
-    async def registry(self, request: Request, task: str | None = None) -> dict[str, Any]:
+    async def registry(self, request: Request, task: Task = None) -> dict[str, Any]:
         """What could be fetched and isn't there yet."""
         found = await self._of_task(request, task)
         return self._page([each for each in found if not each.is_present])
 
-    async def get(self, request: Request, model_id: str) -> dict[str, Any]:
+    async def get(self, request: Request, model_id: ModelId) -> dict[str, Any]:
         return self._described(await self._find(request, model_id))
 
-    async def fetch(self, request: Request, model_id: str) -> Response:
+    async def fetch(self, request: Request, model_id: ModelId) -> Response:
         """Fetch a model; answers when it is there. Going away stops the download."""
         known = await self._listed.all(tenant_of(request))
         found = next((each for each in known if model_id in each.names), None)
@@ -105,7 +133,7 @@ class _Models:
             raise NotSupported("Nothing is fetched while Parley is offline (PARLEY_OFFLINE).")
         return Awaited(partial(self._fetched, request, found.id if found else model_id))
 
-    async def remove(self, request: Request, model_id: str) -> dict[str, Any]:
+    async def remove(self, request: Request, model_id: ModelId) -> dict[str, Any]:
         found = await self._find(request, model_id)
         if not found.is_kept:
             raise NotSupported(
@@ -135,12 +163,12 @@ class _Models:
             ],
         }
 
-    async def load(self, model_id: str) -> Response:
+    async def load(self, model_id: EngineId) -> Response:
         """An engine in use is loaded; another is loaded when it is first asked."""
         self._require_engine(model_id)
         return JSONResponse({"id": model_id, "loaded": True}, FETCHED_STATUS)
 
-    async def unload(self, model_id: str) -> Response:
+    async def unload(self, model_id: EngineId) -> Response:
         self._require_engine(model_id)
         raise NotSupported(
             f"{model_id} stays loaded: calls and requests share it.",

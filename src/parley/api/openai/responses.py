@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
+from parley.api.openai.answers import Removed, ResponseAnswer
 from parley.api.openai.bodies import described_body, read_json, tenant_of
 from parley.api.openai.chat import metered_reply
 from parley.api.openai.chat_metering import FreeOfCharge, TokenMeter
@@ -22,11 +23,15 @@ from parley.api.openai.responses_body import ResponseBody
 from parley.api.openai.responses_reply import Event, ResponseReply
 from parley.api.openai.responses_request import read_response, without_instructions
 from parley.api.openai.responses_store import ResponseStore
+from parley.core.answers import BODY_FAULTS, ENGINE_FAULTS, answers, events, one_of
 from parley.core.errors import NotFound, ParleyError, ResponseNotFound
 from parley.core.log import get_logger
 from parley.engines.spec import Message
 
 log = get_logger(__name__)
+
+_EXAMPLE = {"model": "agent:receptionist", "input": "When are you open?"}
+_ANSWERS = {"application/json": one_of(ResponseAnswer), **events()}
 
 
 def responses_router(
@@ -48,10 +53,24 @@ def responses_router(
         responses.create,
         methods=["POST"],
         summary="Let a model or an agent answer, and remember it",
-        openapi_extra=described_body(ResponseBody),
+        responses=answers(*BODY_FAULTS, 404, *ENGINE_FAULTS, ok=_ANSWERS),
+        openapi_extra=described_body(ResponseBody, example=_EXAMPLE),
     )
-    router.add_api_route("/v1/responses/{response_id}", responses.get, methods=["GET"])
-    router.add_api_route("/v1/responses/{response_id}", responses.remove, methods=["DELETE"])
+    one = "/v1/responses/{response_id}"
+    router.add_api_route(
+        one,
+        responses.get,
+        methods=["GET"],
+        summary="Show a response again",
+        responses=answers(404, ok=ResponseAnswer),
+    )
+    router.add_api_route(
+        one,
+        responses.remove,
+        methods=["DELETE"],
+        summary="Forget a response",
+        responses=answers(404, ok=Removed),
+    )
     return router
 
 

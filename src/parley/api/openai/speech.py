@@ -8,7 +8,7 @@ import math
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, cast, get_args
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, BeforeValidator, Field
@@ -16,10 +16,11 @@ from starlette.responses import Response
 
 from parley.api.openai.audio_metering import AudioMeter, FreeSound, counted
 from parley.api.openai.bodies import described_body, read_json, tenant_of
-from parley.api.openai.encoders import SpeechEncoder, SpeechFormat
+from parley.api.openai.encoders import SpeechEncoder, SpeechFormat, media_type
 from parley.api.openai.engines import Guard, SpeakingDesk, SpeakingEngine
 from parley.api.openai.flowing import EVENT_STREAM, Flow, sse, with_errors_told
 from parley.api.openai.voices import local_voice
+from parley.core.answers import BODY_FAULTS, ENGINE_FAULTS, answers, events, sound
 from parley.core.errors import InvalidValue, NotFound
 from parley.engines.fallback.timing import closing
 from parley.engines.spec import SpeechOptions, performed_tags
@@ -32,6 +33,11 @@ MOST_BODY_BYTES = 256 * 1024
 # Nobody here counts in tokens; these keep a client's sums in proportion.
 _CHARACTERS_PER_TOKEN = 4
 _TOKENS_PER_S = 20
+_EXAMPLE = {"model": "tts-1", "voice": "alloy", "input": "Good morning!"}
+_ANSWERS = {
+    **sound(*(media_type(each) for each in get_args(SpeechFormat))),
+    **events(),
+}
 
 
 def _voice_name(value: object) -> object:
@@ -111,7 +117,9 @@ class _Speech:
             self.speak,
             methods=["POST"],
             response_class=Response,
-            openapi_extra=described_body(SpeechBody),
+            summary="Say a text",
+            responses=answers(*BODY_FAULTS, 404, *ENGINE_FAULTS, ok=_ANSWERS),
+            openapi_extra=described_body(SpeechBody, example=_EXAMPLE),
         )
         return router
 

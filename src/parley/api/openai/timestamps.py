@@ -8,12 +8,14 @@ import math
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
+from parley.api.openai.answers import SpeechSpan
 from parley.api.openai.decoding import SoundFile
 from parley.api.openai.engines import Guard
 from parley.api.openai.flowing import Awaited
 from parley.api.openai.transcription_form import described_form, number_of
 from parley.api.openai.transcriptions import AudioLimits, Vad
 from parley.api.openai.uploads import Form, receive_form
+from parley.core.answers import BODY_FAULTS, answers, one_of
 from parley.engines.vad.spans import Span, SpanOptions, SpeechSpans
 
 _READ_MS = 5000
@@ -24,6 +26,7 @@ _DEFAULT = {
     "min_silence_duration_ms": 1000.0,
     "speech_pad_ms": 0.0,
 }
+_ANSWERS = {"application/json": {"type": "array", "items": one_of(SpeechSpan)}}
 _FIELDS = {
     "file": {"type": "string", "format": "binary"},
     "model": {"type": "string"},
@@ -50,6 +53,8 @@ class _Timestamps:
             self.find,
             methods=["POST"],
             response_class=Response,
+            summary="Find when somebody speaks",
+            responses=answers(*BODY_FAULTS, 415, ok=_ANSWERS),
             openapi_extra=described_form(_FIELDS, ("file",)),
         )
         return router

@@ -9,6 +9,7 @@ from typing import Any, Literal, cast, get_args
 
 from parley.api.openai.languages import language_code
 from parley.api.openai.uploads import Form
+from parley.core.answers import body_of
 from parley.core.errors import InvalidValue, MissingParameter, UnsupportedValue
 
 TranscriptForm = Literal["json", "text", "srt", "vtt", "verbose_json"]
@@ -159,5 +160,4 @@ TRANSCRIPTION_FIELDS: Mapping[str, Any] = {
 def described_form(fields: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any]:
     """The form's schema for the OpenAPI document, as FastAPI's ``openapi_extra``."""
     schema = {"type": "object", "required": [*required], "properties": dict(fields)}
-    content = {"multipart/form-data": {"schema": schema}}
-    return {"requestBody": {"required": True, "content": content}}
+    return body_of({"multipart/form-data": schema})

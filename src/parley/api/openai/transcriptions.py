@@ -12,6 +12,7 @@ from typing import Protocol
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import PlainTextResponse, Response
 
+from parley.api.openai.answers import Transcription, VerboseTranscription
 from parley.api.openai.audio_metering import AudioMeter, FreeSound, counted
 from parley.api.openai.bodies import tenant_of
 from parley.api.openai.cutting import Cutter, PauseCutter, UtteranceCutter
@@ -37,6 +38,7 @@ from parley.api.openai.transcription_form import (
     read_wanted,
 )
 from parley.api.openai.uploads import Form, UploadLimits, receive_form
+from parley.core.answers import BODY_FAULTS, ENGINE_FAULTS, answers, events, one_of, text
 from parley.core.errors import UnsupportedValue
 from parley.engines.spec import TranscribeOptions
 from parley.engines.vad.silero import VoiceEar
@@ -45,6 +47,7 @@ from parley.store.records import Amounts
 UNTOLD_MS = 60_000
 """What is reserved for a recording that doesn't say how long it is."""
 
+_ANSWERS = {"application/json": one_of(Transcription, VerboseTranscription)}
 _PLAIN: dict[str, Callable[[Transcript], str]] = {
     "text": as_text,
     "srt": as_srt,
@@ -88,11 +91,14 @@ class _Transcriptions:
     def router(self, guard: Guard) -> APIRouter:
         router = APIRouter(tags=["audio"], dependencies=[Depends(guard)])
         required = ("file", "model")
+        faults = (*BODY_FAULTS, 404, 415, *ENGINE_FAULTS)
         router.add_api_route(
             "/v1/audio/transcriptions",
             self.transcribe,
             methods=["POST"],
             response_class=Response,
+            summary="Write down what is said",
+            responses=answers(*faults, ok={**_ANSWERS, **text("text/plain"), **events()}),
             openapi_extra=described_form(TRANSCRIPTION_FIELDS, required),
         )
         router.add_api_route(
@@ -100,6 +106,8 @@ class _Transcriptions:
             self.translate,
             methods=["POST"],
             response_class=Response,
+            summary="Write down in English what is said",
+            responses=answers(*faults, ok={**_ANSWERS, **text("text/plain")}),
             openapi_extra=described_form(TRANSLATION_FIELDS, required),
         )
         return router

@@ -8,7 +8,9 @@ from typing import Any
 
 from fastapi import APIRouter, Depends
 
+from parley.api.openai.answers import VoiceList
 from parley.api.openai.engines import Guard, SpeakingDesk, SpeakingEngine
+from parley.core.answers import ENGINE_FAULTS, answers
 from parley.core.errors import InvalidValue
 from parley.core.registry import did_you_mean
 from parley.engines.spec import Voice
@@ -91,7 +93,13 @@ class _Voices:
 
     def router(self, guard: Guard) -> APIRouter:
         router = APIRouter(tags=["audio"], dependencies=[Depends(guard)])
-        router.add_api_route("/v1/audio/voices", self.list, methods=["GET"])
+        router.add_api_route(
+            "/v1/audio/voices",
+            self.list,
+            methods=["GET"],
+            summary="List voices",
+            responses=answers(404, *ENGINE_FAULTS, ok=VoiceList),
+        )
         return router
 
     async def list(self, model: str = "") -> dict[str, Any]:

@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from parley.core.errors import EngineBusy
 
@@ -16,6 +17,34 @@ WAITING_PER_PLACE = 4
 USUAL_REQUEST_S = 1.0
 # How much the latest request counts in what is usual.
 NEWEST_SHARE = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What can be seen of a queue now. The waits are those of requests that got a place."""
+
+    places: int
+    busy: int
+    waiting: int
+    waiting_limit: int
+    refused: int
+    last_wait_ms: int
+    longest_wait_ms: int
+
+    def __str__(self) -> str:
+        return f"{self.places} at once, {self.waiting_limit} may wait"
+
+    def and_(self, other: Queue) -> Queue:
+        """The two as one."""
+        return Queue(
+            self.places + other.places,
+            self.busy + other.busy,
+            self.waiting + other.waiting,
+            self.waiting_limit + other.waiting_limit,
+            self.refused + other.refused,
+            max(self.last_wait_ms, other.last_wait_ms),
+            max(self.longest_wait_ms, other.longest_wait_ms),
+        )
 
 
 class Places:
@@ -44,6 +73,18 @@ class Places:
         self.refused = 0
         self.last_wait_s = 0.0
         self.longest_wait_s = 0.0
+
+    @property
+    def queue(self) -> Queue:
+        return Queue(
+            self.places,
+            self.busy,
+            self.depth,
+            self.waiting_limit,
+            self.refused,
+            round(self.last_wait_s * 1000),
+            round(self.longest_wait_s * 1000),
+        )
 
     @property
     def expected_wait_s(self) -> float:

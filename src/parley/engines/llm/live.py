@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict, cast
 
 from pipecat.adapters.llm.base_llm_adapter import BaseLLMAdapter
 from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
 from pipecat.frames.frames import (
+    DataFrame,
     Frame,
     FunctionCallFromLLM,
     LLMContextFrame,
@@ -25,6 +27,7 @@ from pipecat.utils.errors import ErrorCategory
 
 from parley.core.errors import EngineTimeout, ParleyError
 from parley.engines.llm.guarding import Guard
+from parley.engines.llm.reply_wish import ReplyOutcome, ReplyWish
 from parley.engines.spec import (
     ChatOptions,
     Chatter,
@@ -43,6 +46,31 @@ class PlainRequest(TypedDict):
 
     messages: list[Message]
     tools: list[ToolSchema]
+
+
+@dataclass
+class ReplyFrame(DataFrame):
+    """The model is to answer ``context`` as ``wish`` says."""
+
+    wish: ReplyWish
+    context: LLMContext | None = None
+
+
+@dataclass
+class ToolsHandedBackFrame(DataFrame):
+    """The model wants tools that whoever called runs; their names as items are added on the way."""
+
+    requests: Sequence[ToolRequest] = ()
+    item_ids: list[str] = field(default_factory=list[str])
+
+
+OUTCOME = "parley_outcome"
+"""Under this key an ``LLMFullResponseEndFrame`` carries its ``ReplyOutcome``."""
+
+
+def outcome_of(end: LLMFullResponseEndFrame) -> ReplyOutcome | None:
+    """How the reply ended that this frame ends; None where no model of ours made it."""
+    return cast("ReplyOutcome | None", end.metadata.get(OUTCOME))
 
 
 class PlainAdapter(BaseLLMAdapter[PlainRequest]):
@@ -105,24 +133,38 @@ class LiveChat(LLMService[PlainAdapter]):
         self._engine = engine
         self._options = options
         self._guard = guard or Guard()
+        self._usual = ReplyWish()
+        self._outcome = ReplyOutcome()
         self._first_delta_timeout_s = first_delta_timeout_s
 
     def can_generate_metrics(self) -> bool:
         return True
 
+    def set_usual(self, usual: ReplyWish) -> None:
+        """How replies are from the next one on, where nothing else is asked."""
+        self._usual = usual
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether replies are usually not spoken."""
+        return bool(self._usual.text_only)
+
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
         if isinstance(frame, LLMContextFrame):
-            await self._reply(frame.context)
+            await self._reply(frame.context, self._usual)
+        elif isinstance(frame, ReplyFrame) and frame.context is not None:
+            await self._reply(frame.context, frame.wish.over(self._usual))
         else:
             await self.push_frame(frame, direction)
 
-    async def _reply(self, context: LLMContext) -> None:
+    async def _reply(self, context: LLMContext, wish: ReplyWish) -> None:
+        self._skip_tts = wish.text_only
+        self._outcome = ReplyOutcome()
         await self.push_frame(LLMFullResponseStartFrame())
         await self.start_processing_metrics()
         try:
-            requests = await self._stream(context)
-            await self.run_function_calls([_call(request, context) for request in requests])
+            await self._run_tools(await self._stream(context, wish), context, wish)
         except ParleyError as error:
             await self._report(str(error), error)
         except Exception as error:
@@ -130,15 +172,29 @@ class LiveChat(LLMService[PlainAdapter]):
             await self._report(f"The model broke: {type(error).__name__}: {error}", error)
         finally:
             await self.stop_processing_metrics()
-            await self.push_frame(LLMFullResponseEndFrame())
+            end = LLMFullResponseEndFrame()
+            end.metadata[OUTCOME] = self._outcome
+            await self.push_frame(end)
+
+    async def _run_tools(
+        self, requests: list[ToolRequest], context: LLMContext, wish: ReplyWish
+    ) -> None:
+        """Run ours; the client's are handed back first, and ours wait until it asks again."""
+        theirs = {tool.name for tool in wish.tools or () if not self.has_function(tool.name)}
+        handed_back = [request for request in requests if request.name in theirs]
+        if handed_back:
+            await self.push_frame(ToolsHandedBackFrame(handed_back))
+        else:
+            await self.run_function_calls([_call(request, context) for request in requests])
 
     async def _report(self, message: str, error: Exception) -> None:
+        self._outcome = replace(self._outcome, error=message)
         await self.cancel_ttfb_metrics()
         # Left to itself Pipecat reads our errors' HTTP status, and for some of them it would
         # declare the service unusable for the rest of the call.
         await self.push_error(message, exception=error, category=ErrorCategory.UNKNOWN)
 
-    async def _stream(self, context: LLMContext) -> list[ToolRequest]:
+    async def _stream(self, context: LLMContext, wish: ReplyWish) -> list[ToolRequest]:
         """Pass on the text as it comes; return the tools that the model wants run."""
         instruction = self._settings.system_instruction
         asked = await self.get_llm_adapter().get_llm_invocation_params(
@@ -146,9 +202,10 @@ class LiveChat(LLMService[PlainAdapter]):
         )
         requests: list[ToolRequest] = []
         await self.start_ttfb_metrics()
-        messages, tools = self._guard.asked(asked["messages"]), asked["tools"]
-        chat = self._engine.chat(messages, tools, self._options)
-        async with _closing(self._guard.reply(chat, tools, self._options.max_tokens)) as deltas:
+        messages, tools = self._guard.asked(wish.asked(asked["messages"])), asked["tools"]
+        tools, options = wish.offered(tools), wish.options(self._options)
+        chat = self._engine.chat(messages, tools, options)
+        async with _closing(self._guard.reply(chat, tools, options.max_tokens)) as deltas:
             delta = await self._first(deltas)
             await self.stop_ttfb_metrics()
             while delta is not None:
@@ -173,7 +230,10 @@ class LiveChat(LLMService[PlainAdapter]):
             await self._push_llm_text(delta.text)
         if delta.tools:
             await self.stop_ttfat_metrics()
+        if delta.finish:
+            self._outcome = replace(self._outcome, finish=delta.finish)
         if delta.usage:
+            self._outcome = replace(self._outcome, usage=delta.usage)
             await self.start_llm_usage_metrics(_token_usage(delta.usage))
         return delta.tools
 

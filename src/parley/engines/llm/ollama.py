@@ -24,6 +24,7 @@ from parley.core.errors import (
     ParleyError,
 )
 from parley.core.log import get_logger
+from parley.engines.keeper import Model, PullProgress
 from parley.engines.llm.chat_api import Dialect, RemoteChatOptions, chat_body, posted, replies
 from parley.engines.llm.messages import plain_messages
 from parley.engines.llm.ollama_chat import native_body, native_replies
@@ -34,16 +35,7 @@ from parley.engines.remote.clients import http_client
 from parley.engines.remote.failures import told_plainly
 from parley.engines.remote.instances import Instances
 from parley.engines.remote.standing import standing
-from parley.engines.spec import (
-    ChatOptions,
-    Delta,
-    EngineSpec,
-    Message,
-    Model,
-    PullProgress,
-    Status,
-    ToolSchema,
-)
+from parley.engines.spec import ChatOptions, Delta, EngineSpec, Message, Status, ToolSchema
 
 log = get_logger(__name__)
 
@@ -194,18 +186,22 @@ class OllamaChatter:
         return list(found.values())
 
     async def pull(self, model: str) -> AsyncGenerator[PullProgress]:
-        """Fetch the model to every Ollama that can be reached, one after the other."""
+        """Fetch the model to every Ollama that lacks it and can be reached, one after the other.
+
+        Where none lacks it, it is brought up to date on all of them.
+        """
+        asked = await self._without(model) or [each.client for each in self._servers.all]
         failures: list[EngineUnavailable] = []
-        for each in self._servers.all:
+        for server in asked:
             try:
-                async with aclosing(each.client.shelf.pull(model)) as steps:
+                async with aclosing(server.shelf.pull(model)) as steps:
                     async for progress in steps:
                         yield progress
             except ModelMissing:
                 raise
             except EngineUnavailable as error:
                 failures.append(error)
-        if len(failures) == len(self._servers.all):
+        if len(failures) == len(asked):
             raise failures[0]
 
     async def remove(self, model: str) -> None:
@@ -224,6 +220,21 @@ class OllamaChatter:
 
     async def close(self) -> None:
         await self._servers.close()
+
+    async def _without(self, model: str) -> list[OllamaServer]:
+        """The Ollamas that say they don't have it."""
+        lacking: list[OllamaServer] = []
+        for each in self._servers.all:
+            try:
+                present = {full_name(held.id) for held in await each.client.shelf.models()}
+            except ParleyError as error:
+                log.debug(
+                    "ollama_models_unknown", url=without_password(each.url), error=error.message
+                )
+                continue
+            if full_name(model) not in present:
+                lacking.append(each.client)
+        return lacking
 
     def _connect(self, url: str) -> OllamaServer:
         return OllamaServer(url, self._options)

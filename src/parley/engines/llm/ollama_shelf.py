@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 
 from parley.core.errors import EngineFailed, ModelMissing, NotFound
+from parley.engines.keeper import Model, PullProgress
 from parley.engines.llm.event_lines import JsonLines
 from parley.engines.remote.addresses import without_password
 from parley.engines.remote.failures import failure_of, told_plainly
-from parley.engines.spec import Model, PullProgress
 
 NAME = "Ollama"
 # A registry may be silent for a while before a layer begins, and while a big one is verified.

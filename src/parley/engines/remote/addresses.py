@@ -11,6 +11,8 @@ from pydantic import AfterValidator, BeforeValidator
 _HTTP = ("http", "https")
 _SOCKET = ("ws", "wss")
 _TCP = ("tcp",)
+# Set aside for names that mean nothing beyond a network: RFC 6761 and 6762, ICANN's .internal.
+_NEARBY_DOMAINS = ("localhost", "local", "internal")
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:
@@ -68,9 +70,9 @@ def without_password(url: str) -> str:
 
 
 def is_nearby(url: str) -> bool:
-    """Whether the URL names this machine or an address of a private network, without asking DNS."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
+    """Whether the URL names this machine or one of a private network, without asking DNS."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    if host.rpartition(".")[2] in _NEARBY_DOMAINS or host.endswith(".home.arpa"):
         return True
     try:
         return not ipaddress.ip_address(host).is_global

@@ -23,12 +23,14 @@ MOST_HOMES = 1024
 
 @dataclass(eq=False)
 class Instance(Generic[ClientT]):
-    """One server. ``busy`` counts the requests it is working on."""
+    """One server. ``busy`` counts the requests it is working on; ``lacks_model`` is what its
+    last check found."""
 
     url: str
     client: ClientT
     breaker: Breaker = field(default_factory=Breaker)
     busy: int = 0
+    lacks_model: bool = False
 
 
 class Instances(Generic[ClientT]):
@@ -91,7 +93,13 @@ class Instances(Generic[ClientT]):
         # One that may be well again gets one request, or it would never be known.
         home = self._homes.pop(guest, None)
         chosen = min(
-            able, key=lambda each: (each.breaker.is_closed, each is not home, *self._load(each))
+            able,
+            key=lambda each: (
+                each.lacks_model,
+                each.breaker.is_closed,
+                each is not home,
+                *self._load(each),
+            ),
         )
         if guest and len(self.all) > 1:
             self._homes[guest] = chosen

@@ -24,11 +24,12 @@ from parley.core.errors import (
     ParleyError,
 )
 from parley.core.log import get_logger
+from parley.engines.keeper import Model, PullProgress
 from parley.engines.remote.addresses import HttpUrls
 from parley.engines.remote.instances import Instances
 from parley.engines.remote.speech_server import SpeechServer, listed
 from parley.engines.remote.standing import standing
-from parley.engines.spec import EngineOptions, Model, PullProgress, Status
+from parley.engines.spec import EngineOptions, Status
 
 log = get_logger(__name__)
 

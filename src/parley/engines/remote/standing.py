@@ -19,8 +19,13 @@ CHECK_LIMIT_S = 4.0
 async def standing(
     instances: Sequence[Instance[ClientT]], ask: Callable[[ClientT], Awaitable[Status]]
 ) -> Status:
-    """Ask every server at once, none for longer than 4 s. One that can work is enough."""
+    """Ask every server at once, none for longer than 4 s. One that can work is enough.
+
+    Who lacks the model gets no requests while another has it.
+    """
     states = await asyncio.gather(*(_state(each, ask) for each in instances))
+    for instance, state in zip(instances, states, strict=True):
+        instance.lacks_model = bool(state.missing_model)
     if len(states) == 1:
         return states[0]
     able = [state for state in states if state.ok]
@@ -32,7 +37,7 @@ async def standing(
     detail = "; ".join([f"{len(able)} of {len(states)} can work", *told])
     hint = " ".join(dict.fromkeys(state.hint for state in states if state.hint))
     missing = next((state.missing_model for state in states if state.missing_model), "")
-    return Status(bool(able), detail, hint, "" if able else missing)
+    return Status(bool(able), detail, hint, missing)
 
 
 async def _state(

@@ -107,6 +107,7 @@ class _Hearing:
             # Whoever waits for answers learns of it too.
             return
         except Exception:
+            # Sound can break in any way, and nobody would end the wait for an answer to it.
             self._socket.transport.abort()
             raise
 

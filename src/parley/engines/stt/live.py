@@ -6,10 +6,12 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from dataclasses import dataclass, field
 from typing import cast
 
 from pipecat.frames.frames import (
     CancelFrame,
+    ControlFrame,
     EndFrame,
     Frame,
     InputAudioRawFrame,
@@ -41,6 +43,39 @@ LONGEST_UTTERANCE_MS = 60_000
 EXPECTED_AFTER_S = 1.0
 
 
+@dataclass
+class ListenFrame(ControlFrame):
+    """How to listen from here on. With ``commits`` all sound is one utterance until a
+    ``CommitFrame`` comes; else voice activity parts it, each with ``preroll_ms`` before it. With
+    ``keeps_all`` a recogniser that is behind loses nothing: sound may come faster than it was
+    spoken."""
+
+    commits: bool = False
+    keeps_all: bool = False
+    preroll_ms: int = PREROLL_MS
+    interruptible: bool = field(default=False, init=False)
+
+
+@dataclass
+class CommitFrame(ControlFrame):
+    """The utterance ends here; it comes out behind what was understood."""
+
+    item_id: str = ""
+    interruptible: bool = field(default=False, init=False)
+
+
+@dataclass
+class DiscardFrame(ControlFrame):
+    """What has been said since the last utterance is to be forgotten."""
+
+    interruptible: bool = field(default=False, init=False)
+
+
+@dataclass
+class AfterSpeechFrame(ControlFrame):
+    """Something that may not overtake what the caller said before it."""
+
+
 class Utterance:
     """The sound of one stretch of speech, between the microphone and the recogniser.
 
@@ -54,6 +89,8 @@ class Utterance:
         self._waiting_ms = 0.0
         self._more = asyncio.Event()
         self._is_over = False
+        self.is_discarded = False
+        self.told = asyncio.Event()
         self.length_ms = 0.0
         self.dropped_ms = 0.0
 
@@ -106,13 +143,15 @@ class LiveTranscriber(STTService):
         self._engine = engine
         self._options = options
         self._longest_ms = longest_ms
+        self._commits = False
+        self._behind_limit_ms: float = BEHIND_LIMIT_MS
+        self._preroll_limit_ms = PREROLL_MS
         self._preroll: deque[Audio] = deque()
         self._preroll_ms = 0.0
         self._utterance: Utterance | None = None
         self._newest: Utterance | None = None
         self._hearing: set[asyncio.Task[None]] = set()
-        self._last_told = asyncio.Event()
-        self._last_told.set()
+        self._last_ended: Utterance | None = None
 
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
         """Pipecat's hook for recognisers that take sound frame by frame; ours take utterances."""
@@ -124,6 +163,8 @@ class LiveTranscriber(STTService):
         if not frame.audio or self.is_muted:
             return
         piece = Audio(frame.audio, frame.sample_rate)
+        if self._commits and self._utterance is None:
+            self._speech_started()
         if self._utterance is not None:
             self._utterance.put(piece)
             if self._utterance.length_ms >= self._longest_ms:
@@ -132,14 +173,20 @@ class LiveTranscriber(STTService):
             return
         self._preroll.append(piece)
         self._preroll_ms += piece.duration_ms
-        while self._preroll_ms > PREROLL_MS:
+        while self._preroll_ms > self._preroll_limit_ms:
             self._preroll_ms -= self._preroll.popleft().duration_ms
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, VADUserStartedSpeakingFrame):
             self._speech_started()
-        elif isinstance(frame, VADUserStoppedSpeakingFrame):
+        elif isinstance(frame, VADUserStoppedSpeakingFrame | CommitFrame):
             self._speech_stopped()
+        elif isinstance(frame, DiscardFrame):
+            self._discard()
+        elif isinstance(frame, ListenFrame):
+            self._listen(frame)
+        if isinstance(frame, CommitFrame | AfterSpeechFrame):
+            await self._all_told()
         await super().process_frame(frame, direction)
 
     async def stop(self, frame: EndFrame) -> None:
@@ -157,23 +204,52 @@ class LiveTranscriber(STTService):
     def _speech_started(self) -> None:
         if self._utterance is not None:
             return
-        utterance = self._utterance = self._newest = Utterance()
+        before = self._newest
+        utterance = self._utterance = self._newest = Utterance(self._behind_limit_ms)
         for piece in self._preroll:
             utterance.put(piece)
         self._preroll.clear()
         self._preroll_ms = 0.0
-        before, told = self._last_told, asyncio.Event()
-        self._last_told = told
-        task = cast("asyncio.Task[None]", self.create_task(self._hear(utterance, before, told)))
+        task = cast("asyncio.Task[None]", self.create_task(self._hear(utterance, before)))
         self._hearing.add(task)
         task.add_done_callback(self._hearing.discard)
 
     def _speech_stopped(self) -> None:
         if self._utterance is not None:
             self._utterance.end()
-            self._utterance = None
+            self._last_ended, self._utterance = self._utterance, None
 
-    async def _hear(self, utterance: Utterance, before: asyncio.Event, told: asyncio.Event) -> None:
+    async def _all_told(self) -> None:
+        if self._last_ended is not None:
+            await self._last_ended.told.wait()
+
+    def _discard(self) -> None:
+        self._preroll.clear()
+        self._preroll_ms = 0.0
+        if self._utterance is not None:
+            self._utterance.is_discarded = True
+            self._speech_stopped()
+
+    def _listen(self, frame: ListenFrame) -> None:
+        if self._commits and not frame.commits:
+            self._discard()
+        self._commits = frame.commits
+        self._behind_limit_ms = 2 * self._longest_ms if frame.keeps_all else BEHIND_LIMIT_MS
+        self._preroll_limit_ms = frame.preroll_ms
+
+    async def _hear(self, utterance: Utterance, before: Utterance | None) -> None:
+        try:
+            text = await self._understand(utterance)
+            if utterance.dropped_ms:
+                log.warning("recogniser_behind", dropped_ms=round(utterance.dropped_ms))
+            # A recogniser may finish a short utterance before the longer one that came first.
+            if before is not None:
+                await before.told.wait()
+            await self._push_final("" if utterance.is_discarded else text, utterance)
+        finally:
+            utterance.told.set()
+
+    async def _understand(self, utterance: Utterance) -> str:
         text = ""
         try:
             parts = cast(
@@ -191,12 +267,7 @@ class LiveTranscriber(STTService):
         except Exception as error:
             message = f"The recogniser broke: {type(error).__name__}: {error}"
             await self._tell(message, error)
-        if utterance.dropped_ms:
-            log.warning("recogniser_behind", dropped_ms=round(utterance.dropped_ms))
-        # A recogniser may finish a short utterance before the longer one that came first.
-        await before.wait()
-        await self._push_final(text, utterance)
-        told.set()
+        return text
 
     async def _tell(self, message: str, error: Exception) -> None:
         # Without a category Pipecat takes our errors' HTTP status for a provider's, and never asks

@@ -94,7 +94,7 @@ class Moonshine(LocalEngine):
     async def transcribe(
         self, audio: AsyncIterator[Audio], options: TranscribeOptions
     ) -> AsyncGenerator[TranscriptPart]:
-        """Partial texts while the speaker speaks, then a final one; none when nobody spoke."""
+        """Partial texts while the speaker speaks, then a final one, empty when nobody spoke."""
         self._require_language(options.language)
         workers = await self._load()
         worker = min(workers, key=lambda each: each.utterances)
@@ -112,9 +112,8 @@ class Moonshine(LocalEngine):
                     yield TranscriptPart(said, False)
             await worker.call(utterance.finish)
             text = "" if is_nearly_silent(bytes(heard), RATE_HZ) else utterance.text
-            if text or said:
-                end_ms = len(heard) * 1000 // pcm_bytes(1000, RATE_HZ)
-                yield TranscriptPart(text, True, utterance.start_ms, end_ms)
+            end_ms = len(heard) * 1000 // pcm_bytes(1000, RATE_HZ)
+            yield TranscriptPart(text, True, utterance.start_ms, end_ms)
         finally:
             worker.utterances -= 1
             # In the worker's own thread, after whatever it is doing there; nobody waits for it.

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from pydantic import Field
 
 from parley.core.errors import ModelMissing
+from parley.engines.keeper import Model, PullProgress
 from parley.engines.remote.speaches import (
     ENGINE,
     NAME,
@@ -15,7 +16,7 @@ from parley.engines.remote.speaches import (
     SpeachesOptions,
 )
 from parley.engines.remote.speech_server import SpeechServer
-from parley.engines.spec import EngineSpec, Model, PullProgress, Status
+from parley.engines.spec import EngineSpec, Status
 from parley.engines.stt.posted import PostedTranscriber, PostingOptions, Utterance
 
 DEFAULT_MODEL = "Systran/faster-distil-whisper-small.en"

@@ -127,6 +127,7 @@ class VoskUtterance:
             # Whoever waits for answers learns of it too.
             return
         except Exception:
+            # Sound can break in any way, and nobody would end the wait for an answer to it.
             self._line.socket.transport.abort()
             raise
 

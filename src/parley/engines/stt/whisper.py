@@ -117,16 +117,18 @@ class Whisper(LocalEngine):
     async def transcribe(
         self, audio: AsyncIterator[Audio], options: TranscribeOptions
     ) -> AsyncGenerator[TranscriptPart]:
-        """Final parts only, once the utterance is over; none when nobody spoke.
+        """Final parts only, once the utterance is over; an empty one when nobody spoke.
 
         Raises ``BadAudio`` for an utterance that is too long, ``NotSupported`` for a language that
         the model doesn't know, ``EngineUnavailable`` when it can't be loaded.
         """
         loaded = await self._load()
         pcm = await gather_utterance(audio, RATE_HZ, self._options.longest_s)
-        if is_nearly_silent(pcm, RATE_HZ):
-            return
         seconds = len(pcm) / pcm_bytes(1000, RATE_HZ)
+        nothing = TranscriptPart("", True, 0, round(seconds * 1000))
+        if is_nearly_silent(pcm, RATE_HZ):
+            yield nothing
+            return
         samples = np.frombuffer(pcm, np.int16).astype(np.float32) / 32768
         job = _Job(samples, self._how(options, loaded, seconds))
         work = loaded.executor.submit(job.run, loaded.model)
@@ -138,9 +140,9 @@ class Whisper(LocalEngine):
         text = "".join(str(segment.text) for segment in segments).strip()
         if is_phantom(text, spoken_ms(pcm, RATE_HZ), [_scores(each) for each in segments]):
             log.info("phantom_dropped", engine="whisper", characters=len(text))
-            return
-        for segment in segments:
-            yield _part(segment)
+            segments = []
+        for part in map(_part, segments) if segments else (nothing,):
+            yield part
 
     async def close(self) -> None:
         loaded, self._loaded = self._loaded, None

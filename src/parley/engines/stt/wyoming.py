@@ -87,6 +87,7 @@ class _Hearing:
             # Whoever waits for an answer learns of it too, and may have one.
             return
         except Exception:
+            # Sound can break in any way, and nobody would end the wait for an answer to it.
             self._line.drop()
             raise
 

@@ -8,7 +8,6 @@ one alone, so that sound comes soon; while one is heard, the next is made.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -32,6 +31,14 @@ from parley.engines.tts.espeak_files import is_installed
 from parley.engines.tts.espeak_thread import EspeakThread
 from parley.engines.tts.kokoro_model import RATE_HZ, KokoroModel, Samples, load_styles
 from parley.engines.tts.kokoro_phonemes import TIE, phonemes_of, tokens_of
+from parley.engines.tts.kokoro_voices import (
+    FIRST_VOICES,
+    LANGUAGES,
+    is_voice,
+    speaks,
+    title_of,
+    voice_for,
+)
 from parley.engines.tts.pieces import QUIETEST_SOUND, Border, ClauseCutter
 from parley.engines.tts.volume import at_volume
 from parley.engines.tts.words import WordRow
@@ -49,27 +56,6 @@ LONGEST_RUN = 220
 """Characters that are spoken in one go, when they are not the first of a text."""
 SLOWEST, FASTEST = 0.5, 2.0
 GPU_EXTRA_MB = 600
-
-LANGUAGES = {
-    "a": "en-us",
-    "b": "en-gb",
-    "e": "es",
-    "f": "fr-fr",
-    "h": "hi",
-    "i": "it",
-    "p": "pt-br",
-}
-"""By the first letter of a voice. Japanese and Chinese voices need phonemes of another kind."""
-FIRST_VOICES = {
-    "en-us": "af_heart",
-    "en-gb": "bf_emma",
-    "es": "ef_dora",
-    "fr-fr": "ff_siwis",
-    "hi": "hf_alpha",
-    "it": "if_sara",
-    "pt-br": "pf_dora",
-}
-_VOICE = re.compile(f"[{''.join(LANGUAGES)}][fm]_[a-z0-9]+")
 
 
 class KokoroOptions(LocalModelOptions):
@@ -165,7 +151,7 @@ class Kokoro(LocalEngine):
             names = list(load_styles(self._files.path(self._options.model)))
         else:
             names = list(FIRST_VOICES.values())
-        return [Voice(name, _title(name), LANGUAGES[name[0]]) for name in names if _is_voice(name)]
+        return [Voice(name, title_of(name), LANGUAGES[name[0]]) for name in names if is_voice(name)]
 
     async def close(self) -> None:
         loaded, self._loaded = self._loaded, None
@@ -201,35 +187,15 @@ class Kokoro(LocalEngine):
         name = options.voice or self._options.voice
         language = options.language or self._options.language
         if not name:
-            name = _voice_for(language or "en-us")
-        elif not options.voice and options.language and not _speaks(name, options.language):
-            name = _voice_for(options.language)
-        if name in model.styles and _is_voice(name):
+            name = voice_for(language or "en-us")
+        elif not options.voice and options.language and not speaks(name, options.language):
+            name = voice_for(options.language)
+        if name in model.styles and is_voice(name):
             return name
-        known = [each for each in model.styles if _is_voice(each)]
+        known = [each for each in model.styles if is_voice(each)]
         raise NotFound(
             f"Kokoro has no voice {name!r}.", hint=did_you_mean(name, known), param="voice"
         )
-
-
-def _speaks(voice: str, language: str) -> bool:
-    own = LANGUAGES.get(voice[0], "")
-    return own.split("-")[0] == language.lower().split("-")[0]
-
-
-def _voice_for(language: str) -> str:
-    tag = language.lower().replace("_", "-")
-    for own, voice in FIRST_VOICES.items():
-        if own == tag:
-            return voice
-    for own, voice in FIRST_VOICES.items():
-        if own.split("-")[0] == tag.split("-")[0]:
-            return voice
-    raise NotFound(
-        f"Kokoro has no voice for the language {language!r}.",
-        hint=f"It speaks {', '.join(FIRST_VOICES)}.",
-        param="language",
-    )
 
 
 def _runs(text: str, language: str) -> list[_Run]:
@@ -269,15 +235,6 @@ def _cut(sound: Samples, run: _Run, row: WordRow, *, is_first: bool) -> list[tup
     return [(piece.samples, piece.spoken_to) for piece in pieces]
 
 
-def _title(voice: str) -> str:
-    """``af_heart`` → ``Heart``."""
-    return voice.partition("_")[2].capitalize()
-
-
-def _is_voice(value: str) -> bool:
-    return bool(_VOICE.fullmatch(value.strip()))
-
-
 def _is_available(options: KokoroOptions) -> bool:
     return is_installed() and Kokoro(options).has_model
 
@@ -296,7 +253,7 @@ SPEC: EngineSpec[Kokoro] = EngineSpec(
         "device": "PARLEY_DEVICE",
     },
     owns_model=lambda value: value in KNOWN,
-    owns_voice=_is_voice,
+    owns_voice=is_voice,
     is_offline=True,
     recommended=RECOMMENDED,
 )

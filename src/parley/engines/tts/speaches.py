@@ -10,6 +10,7 @@ from pydantic import Field
 
 from parley.core.errors import ModelMissing, NotFound
 from parley.core.registry import did_you_mean
+from parley.engines.keeper import Model, PullProgress
 from parley.engines.remote.speaches import (
     ENGINE,
     NAME,
@@ -19,7 +20,7 @@ from parley.engines.remote.speaches import (
     SpeachesOptions,
 )
 from parley.engines.remote.speech_server import SpeechServer
-from parley.engines.spec import EngineSpec, Model, PullProgress, SpeechOptions, Status, Voice
+from parley.engines.spec import EngineSpec, SpeechOptions, Status, Voice
 from parley.engines.tts.openai_voices import OPENAI_VOICES
 from parley.engines.tts.requested import RATE_HZ, RequestedSpeech, RequestingOptions
 

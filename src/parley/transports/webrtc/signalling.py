@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -15,20 +16,33 @@ from pipecat.transports.smallwebrtc.request_handler import (
     SmallWebRTCPatchRequest,
     SmallWebRTCRequest,
 )
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
+from parley.core.answers import answers, body_of
 from parley.core.call import DEFAULT_TENANT, CallInfo
-from parley.core.errors import BadOffer, NotFound
+from parley.core.errors import BadOffer, NotFound, UploadStalled
 from parley.session.media import CallMedia
 from parley.settings import Settings
+from parley.transports.webrtc.bodies import (
+    CallWish,
+    IceServers,
+    OfferAnswer,
+    OfferBody,
+    PatchBody,
+    Taken,
+)
 from parley.transports.webrtc.options import WebRtcOptions
 from parley.transports.webrtc.peers import Peer, Peers
-from parley.transports.webrtc.sdp import MAX_CANDIDATES, MAX_SDP_BYTES, read_candidate, ufrag_of
+from parley.transports.webrtc.sdp import MAX_SDP_BYTES, read_candidate, ufrag_of
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
 COOKIE = "parley_peer"
 MAX_BODY_BYTES = 2 * MAX_SDP_BYTES
+BODY_S = 20.0
+"""How long a body may take to come."""
+
+_JSON = "application/json"
 
 
 class Host(Protocol):
@@ -40,59 +54,6 @@ class Host(Protocol):
         ...
 
     def start(self, place: Any, media: CallMedia) -> Any: ...
-
-
-class CallWish(BaseModel):
-    """``request_data`` of an offer: whom to call. Other keys are the page's own business."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    agent: str = Field(default="", max_length=100)
-    voice: str = Field(default="", max_length=100)
-
-
-class OfferBody(BaseModel):
-    """What ``POST /api/offer`` takes; unknown keys are ignored, as clients differ in them."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-    sdp: str
-    type: str
-    pc_id: str | None = None
-    restart_pc: bool | None = None
-    request_data: CallWish | None = Field(
-        default=None, validation_alias=AliasChoices("request_data", "requestData")
-    )
-
-
-class CandidateBody(BaseModel):
-    """A candidate, in Pipecat's spelling or the browser's."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-    candidate: str = Field(max_length=1000)
-    sdp_mid: str | None = Field(default=None, validation_alias=AliasChoices("sdp_mid", "sdpMid"))
-    sdp_mline_index: int | None = Field(
-        default=None, validation_alias=AliasChoices("sdp_mline_index", "sdpMLineIndex")
-    )
-    ufrag: str | None = Field(
-        default=None, validation_alias=AliasChoices("username_fragment", "usernameFragment")
-    )
-
-
-class PatchBody(BaseModel):
-    """What ``PATCH`` takes: Pipecat's ``{pc_id, candidates}``, or one bare ``{candidate}``."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-    pc_id: str | None = None
-    candidates: list[CandidateBody] = Field(
-        default_factory=list[CandidateBody], max_length=MAX_CANDIDATES
-    )
-    candidate: CandidateBody | None = None
-
-    def all(self) -> Sequence[CandidateBody]:
-        return [*self.candidates, *([self.candidate] if self.candidate else [])]
 
 
 @dataclass(frozen=True)
@@ -121,11 +82,32 @@ def signalling_router(host: Host, peers: Peers, doors: Doors = OPEN_DOORS) -> AP
     router = APIRouter(tags=["webrtc"])
     routes = _Signalling(peers, host)
     offer, other = [Depends(doors.offer)], [Depends(doors.other)]
-    router.add_api_route("/api/offer", routes.offer, methods=["POST"], dependencies=offer)
-    router.add_api_route("/api/offer", routes.patch, methods=["PATCH"], dependencies=other)
-    router.add_api_route("/api/patch", routes.patch, methods=["PATCH"], dependencies=other)
     router.add_api_route(
-        "/api/ice-servers", routes.ice_servers, methods=["GET"], dependencies=other
+        "/api/offer",
+        routes.offer,
+        methods=["POST"],
+        dependencies=offer,
+        summary="Begin a call, or carry one on",
+        responses=answers(400, 404, 408, 503, 504, ok=OfferAnswer),
+        openapi_extra=body_of({_JSON: OfferBody.model_json_schema()}),
+    )
+    for path in ("/api/offer", "/api/patch"):
+        router.add_api_route(
+            path,
+            routes.patch,
+            methods=["PATCH"],
+            dependencies=other,
+            summary="Tell candidates that were found after the offer",
+            responses=answers(400, 404, 408, ok=Taken),
+            openapi_extra=body_of({_JSON: PatchBody.model_json_schema()}),
+        )
+    router.add_api_route(
+        "/api/ice-servers",
+        routes.ice_servers,
+        methods=["GET"],
+        dependencies=other,
+        summary="List STUN and TURN servers",
+        responses=answers(ok=IceServers),
     )
     return router
 
@@ -244,10 +226,14 @@ async def _nobody_new(_: Any) -> None:
 
 async def _read(request: Request, form: type[BodyT]) -> BodyT:
     body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_BODY_BYTES:
-            raise BadOffer(f"The body is longer than {MAX_BODY_BYTES} bytes.")
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > MAX_BODY_BYTES:
+                    raise BadOffer(f"The body is longer than {MAX_BODY_BYTES} bytes.")
+    except TimeoutError as error:
+        raise UploadStalled(f"The body took longer than {BODY_S:g} s.") from error
     try:
         return form.model_validate(json.loads(body))
     except ValidationError as error:

@@ -14,8 +14,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from parley.core.errors import EngineFailed, EngineUnavailable, NotFound
-from parley.engines.resources import Budget, Machine, UsesResources
-from parley.engines.spec import ModelKeeper, SpeechOptions, TagPerformer
+from parley.engines.keeper import ModelKeeper
+from parley.engines.machine import Machine
+from parley.engines.resources import Budget, UsesResources
+from parley.engines.spec import SpeechOptions, TagPerformer
 from parley.engines.tts.orpheus import SPEC, OrpheusOptions, OrpheusSpeech
 from parley.engines.tts.orpheus.codes import END_OF_SPEECH
 from parley.engines.tts.orpheus.reading import Stage

@@ -12,19 +12,13 @@ import onnxruntime
 
 from parley.core.audio import Audio
 from parley.core.errors import EngineUnavailable, ModelMissing, ParleyError
+from parley.engines.keeper import Model, PullProgress
 from parley.engines.model_files import ModelFiles
 from parley.engines.remote.hub import HubModel
 from parley.engines.remote.instances import Instances
 from parley.engines.remote.standing import standing
 from parley.engines.resources import Demand, LocalOptions, Share
-from parley.engines.spec import (
-    EngineSpec,
-    Model,
-    PullProgress,
-    SpeechOptions,
-    Status,
-    Voice,
-)
+from parley.engines.spec import EngineSpec, SpeechOptions, Status, Voice
 from parley.engines.tts.orpheus.batch import CodecPlace, DecoderThread
 from parley.engines.tts.orpheus.codes import RATE_HZ, SLOTS
 from parley.engines.tts.orpheus.llama_cpp import LlamaCppTalker

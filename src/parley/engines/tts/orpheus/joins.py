@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from parley.engines.tts.orpheus.codes import RATE_HZ
 from parley.engines.tts.orpheus.window import Sound
@@ -15,6 +16,7 @@ LONGEST_MS = 1000
 """A silence inside a take that is longer is cut down to this."""
 
 _BLOCK = RATE_HZ * 5 // 1000
+_LEAST_ENERGY = QUIET * QUIET * _BLOCK
 _LEAD = RATE_HZ * LEAD_MS // 1000
 _HELD = RATE_HZ * HELD_MS // 1000
 _LONGEST = RATE_HZ * LONGEST_MS // 1000
@@ -33,17 +35,19 @@ class EdgeTrim:
         self._has_begun = False
         self._silent = 0
         """Samples of the silence going on that are not in ``_held`` any more."""
+        self._end = 0
+        """Up to where ``_held`` is sound."""
 
     @property
     def silent_ms(self) -> float:
-        return (self._silent + len(self._held) - self._sound_end()) * 1000 / RATE_HZ
+        return (self._silent + len(self._held) - self._end) * 1000 / RATE_HZ
 
     def push(self, sound: Sound) -> Sound:
         """What can be heard already."""
         self._held = np.concatenate((self._held, sound))
         if not self._has_begun and not self._begin():
             return self._held[:0]
-        end = self._sound_end()
+        end = self._end = _sound_end(self._held)
         if end:
             self._silent = 0
         excess = len(self._held) - end - _HELD
@@ -57,13 +61,13 @@ class EdgeTrim:
         """The last of the sound; the silence behind it is gone."""
         if not self._has_begun:
             return self._held[:0]
-        last = self._held[: self._sound_end()].copy()
+        last = self._held[: self._end].copy()
         if len(last) >= _BLOCK:
             last[-_BLOCK:] *= _RISE[::-1]
         return last
 
     def _begin(self) -> bool:
-        loud = self._loud()
+        loud = _loud_blocks(self._held)
         if not len(loud):
             spare = max(len(self._held) // _BLOCK * _BLOCK - _LEAD, 0)
             self._silent += spare
@@ -74,16 +78,22 @@ class EdgeTrim:
         self._held[:_BLOCK] *= _RISE[: len(self._held)]
         return True
 
-    def _sound_end(self) -> int:
-        """Up to where ``_held`` is sound."""
-        loud = self._loud()
-        return min((int(loud[-1]) + 1) * _BLOCK, len(self._held)) if len(loud) else 0
-
-    def _loud(self) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-        padded = np.pad(self._held, (0, -len(self._held) % _BLOCK))
-        power = np.square(padded.reshape(-1, _BLOCK)).mean(axis=1)
-        return np.flatnonzero(power > QUIET * QUIET)
-
     def _drop(self, samples: int) -> Sound:
         dropped, self._held = self._held[:samples], self._held[samples:].copy()
+        self._end = max(self._end - samples, 0)
         return dropped
+
+
+def _sound_end(held: Sound) -> int:
+    """Up to where it is sound."""
+    loud = _loud_blocks(held)
+    return min((int(loud[-1]) + 1) * _BLOCK, len(held)) if len(loud) else 0
+
+
+def _loud_blocks(held: Sound) -> npt.NDArray[np.intp]:
+    """The numbers of the blocks that are no silence. The first sound waits for this."""
+    whole = len(held) // _BLOCK
+    blocks = held[: whole * _BLOCK].reshape(whole, _BLOCK)
+    loud = np.flatnonzero(np.einsum("ij,ij->i", blocks, blocks) > _LEAST_ENERGY)
+    rest = held[whole * _BLOCK :]
+    return np.append(loud, whole) if np.dot(rest, rest) > _LEAST_ENERGY else loud

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, cast
@@ -73,7 +74,7 @@ class TalkerSetup:
     tokens: TextTokens | None = None
 
 
-class HttpTalker:
+class HttpTalker(ABC):
     """The HTTP half: a client for one URL, streams of lines, failures as ours."""
 
     label: ClassVar[str] = "The talker"
@@ -87,8 +88,9 @@ class HttpTalker:
         self.setup = setup
         self._client = http_client(self.url, api_key=setup.api_key, timeout_s=setup.token_timeout_s)
 
+    @abstractmethod
     def talk(self, request: TalkRequest) -> AsyncGenerator[Tokens]:
-        raise NotImplementedError
+        """Ask for the tokens of a text; raises ``broken_off()`` when they end too soon."""
 
     async def ping(self) -> None:
         await self.ask("GET", self.ping_path)

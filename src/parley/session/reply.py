@@ -1,0 +1,8 @@
+"""A reply in the words of those who ask for one and those who carry it."""
+
+from __future__ import annotations
+
+from parley.engines.llm.live import ToolsHandedBackFrame, outcome_of
+from parley.engines.llm.reply_wish import ReplyOutcome, ReplyWish
+
+__all__ = ["ReplyOutcome", "ReplyWish", "ToolsHandedBackFrame", "outcome_of"]

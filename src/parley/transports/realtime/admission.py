@@ -1,0 +1,94 @@
+"""Who answers a Realtime client: what its ``model`` means, and the session that it begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from starlette.requests import HTTPConnection
+
+from parley.access.guard import caller_of
+from parley.agents.schema import Agent
+from parley.core.call import CallInfo
+from parley.core.errors import NotFound
+from parley.session.control import SessionControl
+from parley.session.host import Place
+from parley.session.media import CallMedia
+from parley.session.terms import CallTerms
+from parley.transports.realtime.session_config import SessionConfig
+
+AGENT = "agent:"
+DEFAULT_MODEL = "gpt-realtime"
+
+
+class Host(Protocol):
+    """What the protocol needs of the session: ``SessionHost`` is one."""
+
+    def agent(self, name: str) -> Agent: ...
+
+    def admit(self, call: CallInfo) -> Place: ...
+
+    def start(self, place: Place, media: CallMedia, terms: CallTerms = ...) -> SessionControl: ...
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A client that may come in."""
+
+    place: Place
+    config: SessionConfig
+    terms: CallTerms
+
+
+class Reception:
+    """``aliases`` are PARLEY_MODEL_ALIASES: other names for agents."""
+
+    def __init__(self, host: Host, aliases: Mapping[str, str]) -> None:
+        self.host = host
+        self._aliases = aliases
+
+    def config_of(self, model: str, session: Mapping[str, Any]) -> SessionConfig:
+        """The session that a client would begin with. Raises ``Fault`` or ``NotFound``."""
+        agent, is_agent = self._agent(model)
+        return SessionConfig(agent, model or DEFAULT_MODEL, session, is_agent=is_agent)
+
+    async def admit(
+        self, connection: HTTPConnection, model: str, session: Mapping[str, Any]
+    ) -> Begun:
+        """Take a place for the client that the guard has let in.
+
+        A client secret's session comes first, what the client says itself goes over it. Raises
+        ``Fault``, ``NotFound`` or what ``SessionHost.admit`` and ``Place.reserve`` raise.
+        """
+        caller = caller_of(connection)
+        given = dict(caller.session or {})
+        model = model or str(given.get("model") or session.get("model") or "")
+        config = self.config_of(model, {**given, **session})
+        agent, is_agent = self._agent(model)
+        call = CallInfo(
+            agent=agent.name, transport="realtime", caller=caller.address, tenant=caller.tenant
+        )
+        place = self.host.admit(call)
+        try:
+            await place.reserve()
+        except BaseException:
+            place.release()
+            raise
+        is_agent = is_agent and not config.transcribes
+        return Begun(place, config, CallTerms(is_agent, speaks=not config.transcribes))
+
+    def _agent(self, model: str) -> tuple[Agent, bool]:
+        """``agent:NAME`` is that agent; any other model is the default agent's engines alone."""
+        model = self._aliases.get(model) or model
+        if model.startswith(AGENT):
+            return self.host.agent(model.removeprefix(AGENT)), True
+        try:
+            return self.host.agent(model), bool(model)
+        except NotFound:
+            return self.host.agent(""), self._aliases.get("*", "").startswith(AGENT)
+
+
+def session_of(value: object) -> dict[str, Any]:
+    """A client's session object, or an empty one."""
+    return cast(dict[str, Any], value) if isinstance(value, dict) else {}

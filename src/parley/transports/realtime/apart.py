@@ -1,0 +1,93 @@
+"""Responses out of band: the model is asked beside the conversation, which knows nothing of it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+
+from parley.core.audio import Resampler
+from parley.core.errors import ParleyError
+from parley.core.log import get_logger
+from parley.engines.spec import ToolRequest
+from parley.session.conversation import Conversation
+from parley.session.reply import ReplyWish
+from parley.transports.realtime.response import Response, ResponseTerms, Send
+from parley.transports.realtime.session_form import PCM_RATE_HZ
+
+log = get_logger(__name__)
+
+MOST_AT_ONCE = 8
+
+
+class Apart:
+    """Several may be under way at once; each can be cancelled by its name."""
+
+    def __init__(self, conversation: Conversation, send: Send) -> None:
+        self._conversation = conversation
+        self._send = send
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._room = asyncio.Semaphore(MOST_AT_ONCE)
+
+    def begin(self, wish: ReplyWish, terms: ResponseTerms) -> None:
+        response = Response(terms, self._send, None)
+        response.begin()
+        task = asyncio.create_task(self._respond(response, wish), name=f"apart:{response.id}")
+        self._running[response.id] = task
+        task.add_done_callback(lambda _: self._running.pop(response.id, None))
+
+    def cancel(self, response_id: str) -> bool:
+        task = self._running.get(response_id)
+        return task is not None and task.cancel()
+
+    async def close(self) -> None:
+        running = list(self._running.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    async def _respond(self, response: Response, wish: ReplyWish) -> None:
+        try:
+            async with self._room:
+                finish = await self._think(response, wish)
+        except asyncio.CancelledError:
+            response.finish("cancelled", reason="client_cancelled")
+            raise
+        except ParleyError as error:
+            response.finish("failed", error=str(error), code=error.code)
+        except Exception as error:
+            # Engines of other packages raise what they like; the session must go on.
+            log.exception("apart_broke")
+            response.finish("failed", error=f"The engine broke: {type(error).__name__}.")
+        else:
+            if finish == "length":
+                response.finish("incomplete", reason="max_output_tokens")
+            else:
+                response.finish()
+
+    async def _think(self, response: Response, wish: ReplyWish) -> str:
+        said, finish = "", ""
+        requests: list[ToolRequest] = []
+        thoughts = self._conversation.think_apart(self._conversation.messages(), wish)
+        async with aclosing(thoughts) as deltas:
+            async for delta in deltas:
+                said += delta.text
+                requests += delta.tools
+                finish = delta.finish or finish
+                response.usage = delta.usage or response.usage
+                if delta.text and not response.terms.is_spoken:
+                    response.words(delta.text)
+        if said and response.terms.is_spoken:
+            await self._speak(response, said)
+        if requests:
+            response.request_tools(requests)
+        return finish
+
+    async def _speak(self, response: Response, text: str) -> None:
+        resampler: Resampler | None = None
+        async with aclosing(self._conversation.speak_apart(text)) as sounds:
+            async for sound in sounds:
+                resampler = resampler or Resampler(sound.rate_hz, PCM_RATE_HZ)
+                response.sound(resampler.push(sound.pcm))
+        if resampler is not None:
+            response.sound(resampler.flush())
+        response.words(text)

@@ -1,0 +1,99 @@
+"""The agent's voice on its way to a client that plays it itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from pipecat.frames.frames import (
+    EndFrame,
+    Frame,
+    InterruptionFrame,
+    OutputAudioRawFrame,
+    StartFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.transports.base_output import BaseOutputTransport
+from pipecat.transports.base_transport import TransportParams
+
+from parley.core.audio import Audio
+from parley.session.pipeline import ReplyItemFrame
+from parley.transports.realtime.session_form import PCM_RATE_HZ
+
+_CHUNK_MS = 50
+# A longer silence than a busy machine causes within an utterance.
+_UTTERANCE_GAP_S = 0.3
+_LAST_WORDS_LIMIT_S = 6.0
+
+
+class PlayClock:
+    """What a client has played that plays everything as soon as it comes."""
+
+    def __init__(self) -> None:
+        self._started_s = 0.0
+        self._ends_s = 0.0
+
+    @property
+    def left_s(self) -> float:
+        return max(0.0, self._ends_s - time.monotonic())
+
+    @property
+    def played_ms(self) -> int:
+        return round((min(time.monotonic(), self._ends_s) - self._started_s) * 1000)
+
+    def add(self, duration_s: float) -> None:
+        now_s = time.monotonic()
+        if now_s > self._ends_s + _UTTERANCE_GAP_S:
+            self._started_s = now_s
+        self._ends_s = max(self._ends_s, now_s) + duration_s
+
+    def stop(self) -> None:
+        self._ends_s = min(self._ends_s, time.monotonic())
+
+
+class ClientVoice(BaseOutputTransport):
+    """The pipeline's output. ``on_sound`` gets speech at 24 kHz, ``on_frame`` all that leaves, and
+    says which item is being said."""
+
+    def __init__(
+        self, clock: PlayClock, on_sound: Callable[[bytes], None], on_frame: Callable[[Frame], str]
+    ) -> None:
+        super().__init__(
+            TransportParams(
+                audio_out_enabled=True,
+                audio_out_sample_rate=PCM_RATE_HZ,
+                audio_out_10ms_chunks=_CHUNK_MS // 10,
+                audio_out_end_silence_secs=0,
+            )
+        )
+        self._clock = clock
+        self._on_sound = on_sound
+        self._on_frame = on_frame
+        self._item_id = ""
+
+    async def start(self, frame: StartFrame) -> None:
+        await super().start(frame)
+        await self.set_transport_ready(frame)
+
+    async def stop(self, frame: EndFrame) -> None:
+        """Let the last word be heard: the client holds it."""
+        await super().stop(frame)
+        await asyncio.sleep(min(self._clock.left_s, _LAST_WORDS_LIMIT_S))
+
+    async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
+        self._clock.add(Audio(frame.audio, frame.sample_rate).duration_ms / 1000)
+        self._on_sound(frame.audio)
+        return False
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        if direction is FrameDirection.DOWNSTREAM:
+            if isinstance(frame, InterruptionFrame):
+                self._clock.stop()
+            item_id = self._on_frame(frame)
+            if item_id and item_id != self._item_id:
+                self._item_id = item_id
+                await super().push_frame(ReplyItemFrame(item_id=item_id))
+        await super().push_frame(frame, direction)

@@ -1,0 +1,205 @@
+"""One session's configuration: what the client asked for over what its agent would do."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Mapping
+from typing import Any, cast
+
+from parley.agents.schema import Agent, TurnTaking
+from parley.session.reply import ReplyWish
+from parley.transports.realtime.session_form import (
+    MOST_TOKENS,
+    PCM_RATE_HZ,
+    NamedTool,
+    SemanticVad,
+    ServerVad,
+    SessionForm,
+    ToolChoice,
+    read_form,
+)
+from parley.transports.realtime.wire import Fault, new_id
+
+LONGEST_SESSION_S = 3600
+_UNSURE_WAIT_MS = {"low": 3000, "high": 250}
+"""How long an unfinished sentence is waited for; medium and auto are the agent's own."""
+_INSIDE_AUDIO = ("input", "output")
+
+
+class SessionConfig:
+    """``shown`` is the object that clients see, ``form`` the same checked."""
+
+    def __init__(self, agent: Agent, model: str, fields: Mapping[str, Any], *, is_agent: bool):
+        self._agent = agent
+        self._model = model
+        self.id = new_id("sess")
+        self.expires_at = int(time.time()) + LONGEST_SESSION_S
+        kind = "transcription" if fields.get("type") == "transcription" else "realtime"
+        self._fields = _usual(agent, kind, is_agent=is_agent)
+        self.form = read_form(self._fields)
+        self.update(fields)
+
+    def update(self, change: Mapping[str, Any]) -> None:
+        """Merge a client's ``session`` in. Raises ``Fault``; then everything is as it was."""
+        asked = change.get("type", self._fields["type"])
+        if asked != self._fields["type"]:
+            raise Fault(
+                f"The type of this session is {self._fields['type']} and stays so.",
+                code="invalid_value",
+                param="session.type",
+            )
+        merged = copy.deepcopy(self._fields)
+        for name, value in change.items():
+            if name == "audio":
+                _merge_audio(merged, value)
+            elif name in merged and name != "type":
+                merged[name] = value
+        if merged["instructions"] is None:
+            merged["instructions"] = ""
+        self.form = read_form(merged)
+        self._fields = merged
+
+    def shown(self) -> dict[str, Any]:
+        """The whole effective session, as ``session.created`` and ``session.updated`` tell it."""
+        form, audio = self.form, self._fields["audio"]
+        given = {
+            "id": self.id,
+            "object": f"realtime.{'transcription_session' if self.transcribes else 'session'}",
+            "type": form.type,
+            "expires_at": self.expires_at,
+            "include": self._fields["include"],
+        }
+        heard = {
+            "format": form.audio.input.format.shown(),
+            "transcription": audio["input"]["transcription"],
+            "noise_reduction": audio["input"]["noise_reduction"],
+            "turn_detection": _shown_detection(form),
+        }
+        if self.transcribes:
+            return {**given, "audio": {"input": heard}}
+        spoken = {
+            "format": form.audio.output.format.shown(),
+            "voice": form.audio.output.voice,
+            "speed": form.audio.output.speed,
+        }
+        tokens = form.max_output_tokens
+        return {
+            **given,
+            "model": self._model,
+            "output_modalities": list(form.output_modalities),
+            "instructions": form.instructions,
+            "tools": [tool.model_dump() for tool in form.tools],
+            "tool_choice": _shown_choice(form.tool_choice),
+            "max_output_tokens": "inf" if tokens == MOST_TOKENS else tokens,
+            "truncation": self._fields["truncation"],
+            "tracing": self._fields["tracing"],
+            "prompt": self._fields["prompt"],
+            "audio": {"input": heard, "output": spoken},
+        }
+
+    @property
+    def transcribes(self) -> bool:
+        return self.form.type == "transcription"
+
+    @property
+    def tells_transcripts(self) -> bool:
+        return self.transcribes or self.form.audio.input.transcription is not None
+
+    @property
+    def answers(self) -> bool:
+        """Whether a turn that has ended is answered without being asked."""
+        detection = self.form.audio.input.turn_detection
+        return not self.transcribes and detection is not None and detection.create_response
+
+    @property
+    def padding_ms(self) -> int:
+        detection = self.form.audio.input.turn_detection
+        return detection.prefix_padding_ms if isinstance(detection, ServerVad) else 300
+
+    def turn_taking(self) -> TurnTaking | None:
+        """How turns are parted; None: by the client's commits."""
+        detection = self.form.audio.input.turn_detection
+        own = self._agent.turn_taking
+        if detection is None:
+            return None
+        if isinstance(detection, SemanticVad):
+            wait_ms = _UNSURE_WAIT_MS.get(detection.eagerness, own.unsure_wait_ms)
+            change: dict[str, Any] = {"endpointing": "smart_turn", "unsure_wait_ms": wait_ms}
+        else:
+            stop_ms = min(own.vad.stop_ms, detection.silence_duration_ms)
+            vad = own.vad.model_copy(update={"confidence": detection.threshold, "stop_ms": stop_ms})
+            silence_ms = detection.silence_duration_ms
+            change = {"endpointing": "silence", "silence_ms": silence_ms, "vad": vad}
+        return own.model_copy(update=change | {"interruptions": detection.interrupt_response})
+
+    def usual_reply(self) -> ReplyWish:
+        """How replies are unless one is asked for differently."""
+        form = self.form
+        return ReplyWish(
+            tools=tuple(tool.schema_of() for tool in form.tools),
+            tool_choice=choice_of(form.tool_choice),
+            max_tokens=None if form.max_output_tokens == MOST_TOKENS else form.max_output_tokens,
+            text_only=not form.is_spoken,
+        )
+
+
+def choice_of(choice: ToolChoice) -> str:
+    """A tool choice as engines take it; auto is what they do anyway."""
+    if isinstance(choice, NamedTool):
+        return choice.name
+    return "" if choice == "auto" else choice
+
+
+def _usual(agent: Agent, kind: str, *, is_agent: bool) -> dict[str, Any]:
+    detection: dict[str, Any] = {"type": "server_vad"}
+    if is_agent and agent.turn_taking.endpointing == "smart_turn":
+        detection = {"type": "semantic_vad"}
+    elif is_agent:
+        detection["silence_duration_ms"] = agent.turn_taking.silence_ms
+    if is_agent:
+        detection["interrupt_response"] = agent.turn_taking.interruptions
+    pcm = {"type": "audio/pcm", "rate": PCM_RATE_HZ}
+    return {
+        "type": kind,
+        "output_modalities": ["audio"],
+        "instructions": agent.instructions if is_agent else "",
+        "tools": [],
+        "tool_choice": "auto",
+        "max_output_tokens": "inf",
+        "truncation": "auto",
+        "tracing": None,
+        "prompt": None,
+        "include": None,
+        "audio": {
+            "input": {
+                "format": pcm,
+                "transcription": None,
+                "noise_reduction": None,
+                "turn_detection": detection,
+            },
+            "output": {"format": pcm, "voice": agent.voice, "speed": 1.0},
+        },
+    }
+
+
+def _merge_audio(merged: dict[str, Any], change: object) -> None:
+    if not isinstance(change, dict):
+        raise Fault("session.audio is an object.", param="session.audio")
+    for side in _INSIDE_AUDIO:
+        part = cast(dict[str, Any], change).get(side)
+        if part is None:
+            continue
+        if not isinstance(part, dict):
+            raise Fault(f"session.audio.{side} is an object.", param=f"session.audio.{side}")
+        known = cast(dict[str, Any], merged["audio"][side])
+        known.update({k: v for k, v in cast(dict[str, Any], part).items() if k in known})
+
+
+def _shown_detection(form: SessionForm) -> dict[str, Any] | None:
+    detection = form.audio.input.turn_detection
+    return detection.model_dump() if detection else None
+
+
+def _shown_choice(choice: ToolChoice) -> str | dict[str, str]:
+    return {"type": "function", "name": choice.name} if isinstance(choice, NamedTool) else choice
