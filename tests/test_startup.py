@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -12,7 +15,7 @@ from typing import Any
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
 
-from tests.e2e.server import Server, running_server
+from tests.e2e.server import Server, begin_server, running_server
 from tests.engines.servers.ollama import OllamaServer
 from tests.engines.servers.speaches import KOKORO, WHISPER, SpeachesServer
 
@@ -140,11 +143,29 @@ async def test_a_model_that_can_not_be_had_is_told_with_the_command_and_who_serv
     assert line == (
         f"ollama:{DEFAULT} is missing and could not be fetched: "
         f"Ollama at {ollama.url} can't fetch {DEFAULT}: {ollama.pull_error}. "
+        "It is tried again in 30 s. "
         f"Fetch it: parley models pull ollama:{DEFAULT}. Meanwhile scripted serves."
     )
     assert health["status"] == "degraded"
-    assert "fetching" not in health
+    assert "could not be fetched" in health["fetching"][f"ollama:{DEFAULT}"]
     assert receptionist["engines"]["llm"] == "scripted"
+
+
+async def test_calls_are_refused_with_the_reason_where_nobody_can_serve_without_the_model(
+    tmp_path: Path,
+) -> None:
+    async with OllamaServer(models=()) as ollama:
+        ollama.pull_error = "dial tcp: lookup registry.ollama.ai: no such host"
+        environment = {"OLLAMA_BASE_URL": ollama.url, "PARLEY_LLM": "ollama"}
+        async with running_server(tmp_path, environment) as server:
+            await server.logged("could not be fetched")
+            about = [await agent_of(server, "receptionist") for _ in range(3)][-1]
+            status, _, refusal = await call(server)
+
+    assert (status, refusal["error"]["code"]) == (503, "not_ready")
+    assert "no such host" in refusal["error"]["message"]
+    assert "no such host" in about["problem"]
+    assert ollama.pulls == [DEFAULT]
 
 
 async def test_speaches_ears_and_voice_are_fetched_likewise(tmp_path: Path) -> None:
@@ -163,3 +184,44 @@ async def test_speaches_ears_and_voice_are_fetched_likewise(tmp_path: Path) -> N
     assert (meanwhile["engines"]["stt"], meanwhile["engines"]["tts"]) == ("builtin", "builtin")
     assert speaches.has(WHISPER) and speaches.has(KOKORO)
     assert after["status"] == "healthy"
+
+
+class SilentServer:
+    """Takes connections and never says a word; ``asked`` once somebody has called."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.asked.set()
+        try:
+            await reader.read(-1)
+        finally:
+            writer.close()
+
+
+@pytest.mark.parametrize(("told", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+async def test_a_start_that_is_told_to_stop_waits_for_nothing_and_ends_without_a_word(
+    tmp_path: Path, told: signal.Signals, code: int
+) -> None:
+    silent = SilentServer()
+    async with await asyncio.start_server(silent.take, "127.0.0.1", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        url = f"http://127.0.0.1:{port}"
+        process = await begin_server(tmp_path, {"OLLAMA_BASE_URL": url, "LOG_LEVEL": "WARNING"})
+        await silent.asked.wait()
+
+        process.send_signal(told)
+        _, said = await process.communicate()
+
+    assert process.returncode == code
+    assert said == b""
+
+
+def test_the_engines_open_before_the_other_rooms_are_loaded() -> None:
+    others = "{'aiohttp', 'aiortc', 'fastapi', 'sqlalchemy', 'pipecat.pipeline'}"
+    script = f"import sys, parley.start; print({others} & set(sys.modules))"
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+
+    assert done.stdout.strip() == "set()"

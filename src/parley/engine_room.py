@@ -29,7 +29,7 @@ class EngineRoom:
     desk: Desk
     vad: SileroVad
     smart_turn: SmartTurn
-    warming: asyncio.Future[object]
+    warming: asyncio.Future[list[None]]
 
 
 @asynccontextmanager
@@ -53,6 +53,6 @@ async def open_engine_room(settings: Settings) -> AsyncGenerator[EngineRoom]:
         yield EngineRoom(agents, catalog, tools, desk, vad, smart_turn, warming)
 
 
-async def _end(warming: asyncio.Future[object]) -> None:
+async def _end(warming: asyncio.Future[list[None]]) -> None:
     warming.cancel()
     await asyncio.gather(warming, return_exceptions=True)

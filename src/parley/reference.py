@@ -23,6 +23,7 @@ _GROUPS = {
     "server": "The server",
     "access": "Keys, limits, quotas and the database",
     "calls": "Calls",
+    "telephone": "The telephone",
     "agents": "Agents",
     "engines": "Engines",
     "models": "Models and voices",

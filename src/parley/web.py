@@ -48,7 +48,11 @@ from parley.session.turns import Listening
 from parley.settings import Settings
 from parley.tools.catalog import ToolCatalog
 from parley.transports.realtime.admission import Reception
+from parley.transports.realtime.calls import calls_router as realtime_calls_router
+from parley.transports.realtime.client_secrets import client_secrets_router
+from parley.transports.realtime.exchange import Exchange
 from parley.transports.realtime.socket import socket_router
+from parley.transports.webrtc.options import WebRtcOptions
 from parley.transports.webrtc.signalling import Doors, webrtc_router
 
 MIB = 1024 * 1024
@@ -168,9 +172,16 @@ def _include_calls(web: FastAPI, rooms: Rooms) -> None:
 
 
 def _include_realtime(web: FastAPI, rooms: Rooms) -> None:
-    reception = Reception(rooms.host, rooms.settings.model_aliases)
+    settings, guard = rooms.settings, rooms.access.guard
+    reception, exchange = Reception(rooms.host, settings.model_aliases), Exchange()
     voices = _Voices(CatalogDesk(rooms.catalog, _Wishes(rooms.agents)))
-    web.include_router(socket_router(reception, rooms.access.guard.require("realtime"), voices))
+    known = guard.require("realtime")
+    ours = rooms.access.origins.before(known)
+    web.include_router(socket_router(reception, ours, voices, exchange))
+    web.include_router(client_secrets_router(reception, rooms.access.secrets, known, voices))
+    doors = Doors(guard.require("realtime", offer=True), known)
+    options = WebRtcOptions.from_settings(settings)
+    web.include_router(realtime_calls_router(reception, exchange, doors, voices, options))
 
 
 class _Voices:
@@ -179,15 +190,15 @@ class _Voices:
     def __init__(self, desk: CatalogDesk) -> None:
         self._desk = desk
 
-    async def __call__(self, agent: Agent, wanted: str) -> str:
-        return local_voice(await self._desk.speaking(""), wanted, agent.language)
+    async def __call__(self, agent: Agent, wanted: str, tenant: str) -> str:
+        return local_voice(await self._desk.speaking("", tenant), wanted, agent.language)
 
 
 class _Wishes:
-    """The engines of the default agent: what OpenAI's model names mean here."""
+    """The engines of a tenant's default agent: what OpenAI's model names mean to it."""
 
     def __init__(self, agents: AgentCatalog) -> None:
         self._agents = agents
 
-    def __call__(self, kind: Kind) -> Wishes:
-        return self._agents.get("").engines.wishes()[kind]
+    def __call__(self, kind: Kind, tenant: str) -> Wishes:
+        return self._agents.get("", tenant).engines.wishes()[kind]

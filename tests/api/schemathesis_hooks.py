@@ -17,3 +17,16 @@ schemathesis.openapi.format(
         st.sampled_from([WAV, FLAC, WAV[:1000], FLAC[:50], b"", b"RIFF"]), st.binary(max_size=100)
     ),
 )
+
+OFFER = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n"
+AUDIO = b"m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\n"
+
+# None is good enough for a call: those that are have tests of their own.
+schemathesis.openapi.media_type(
+    "application/sdp",
+    st.one_of(
+        st.sampled_from([b"", OFFER, OFFER + AUDIO, OFFER + AUDIO * 3, AUDIO, b"v=0", b"\xff\xfe"]),
+        st.binary(max_size=200),
+        st.text(max_size=200).map(str.encode),
+    ),
+)

@@ -35,7 +35,8 @@ HEAD = (
 TAIL = b"\r\n--x--\r\n"
 TRANSCRIBE = "/v1/audio/transcriptions"
 STALL_S = 2
-LONGEST_MINUTES = 5
+LONGEST_MINUTES = 1
+PLACES = 6
 # Models are in memory from the start; what these requests add is this at the most.
 MOST_GROWN_MIB = 96
 
@@ -78,6 +79,25 @@ class House:
         ]
         return "\r\n".join([*lines, "", ""]).encode()
 
+    async def logged_times(self, times: int, event: str) -> None:
+        """Wait until the server has said so that often."""
+        async with self.server.grown:
+            await self.server.grown.wait_for(
+                lambda: sum(event in line for line in self.server.log) >= times
+            )
+
+    def handshake(self, path: str) -> bytes:
+        lines = [
+            f"GET {path} HTTP/1.1",
+            "host: localhost",
+            f"authorization: {self.key['authorization']}",
+            "connection: upgrade",
+            "upgrade: websocket",
+            "sec-websocket-version: 13",
+            "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
+        ]
+        return "\r\n".join([*lines, "", ""]).encode()
+
     @asynccontextmanager
     async def unharmed(self) -> AsyncGenerator[None]:
         """Whatever is done inside: the server answers meanwhile and after, and grows little."""
@@ -107,6 +127,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Hous
         made = await KeyDesk(store.keys).create("good")
     environment = {
         "PARLEY_STALL_S": str(STALL_S),
+        "PARLEY_MAX_CALLS": str(PLACES),
         "PARLEY_MAX_AUDIO_MINUTES": str(LONGEST_MINUTES),
     }
     async with running_server(folder, environment, "--offline") as server:
@@ -168,7 +189,7 @@ async def test_many_gibibytes_at_once_are_refused_as_well(house: House) -> None:
 
 
 async def test_small_files_that_last_for_hours_are_given_up_early(house: House) -> None:
-    flac = encoded(bytes(32_000 * 60 * 20), "flac", "flac")
+    flac = encoded(bytes(32_000 * 60 * 10), "flac", "flac")
     bombs = [opus_of_silence(2), flac, without_length(flac)]
 
     async with house.unharmed(), house.http() as http:
@@ -244,9 +265,7 @@ async def test_those_who_never_read_their_answer_are_cut_off(house: House) -> No
             client.connect(("127.0.0.1", house.port))
             client.sendall(house.head("/v1/audio/speech", len(body), kind) + body)
             deaf.append(client)
-        # The last thing that the server says of each of them.
-        for _ in deaf:
-            await house.server.logged("answer_broke_off", "/v1/audio/speech")
+        await house.logged_times(len(deaf), "answer_broke_off")
         ends = [await asyncio.to_thread(_is_cut, client) for client in deaf]
 
     assert ends == [True] * len(deaf)
@@ -275,3 +294,24 @@ async def test_two_hundred_half_open_connections_keep_nobody_out(house: House, s
             writer.close()
 
     assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_two_hundred_sockets_that_say_nothing_take_no_more_than_their_places(
+    house: House,
+) -> None:
+    async def knock() -> tuple[bytes, asyncio.StreamWriter]:
+        reader, writer = await house.half_open(house.handshake("/v1/realtime?model=gpt-realtime"))
+        return (await reader.readline()).split()[1], writer
+
+    async with house.unharmed(), house.http() as http:
+        knocked = await asyncio.gather(*(knock() for _ in range(200)))
+        answers = await asyncio.gather(*(http.get("/v1/models") for _ in range(20)))
+        for _, writer in knocked:
+            writer.transport.abort()
+        await house.logged_times(PLACES, "call_ended")
+        status, writer = await knock()
+        writer.close()
+
+    assert Counter(status for status, _ in knocked) == {b"101": PLACES, b"503": 200 - PLACES}
+    assert {answer.status_code for answer in answers} == {200}
+    assert status == b"101"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -67,28 +66,15 @@ class Server:
 
 @pytest.fixture(scope="session")
 def stand_in(built_page: None) -> Iterator[Server]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "tests.console.stand_in", str(port)]
-    with subprocess.Popen(command, cwd=ROOT) as process:
+    command = [sys.executable, "-m", "tests.console.stand_in"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
-            _wait_for_port(port, process)
+            assert process.stdout is not None
+            port = process.stdout.readline().strip()
+            assert port, "the stand-in server ended"
             yield Server(f"http://127.0.0.1:{port}")
         finally:
             process.terminate()
-
-
-def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline_s = time.monotonic() + 60
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            assert process.poll() is None, "the stand-in server ended"
-            assert time.monotonic() < deadline_s, "the stand-in server does not start"
-            time.sleep(0.1)
 
 
 # Playwright keeps an event loop running: beyond a module of synchronous tests it would be in the

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import fractions
 import json
-import sys
+import socket
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -264,5 +264,13 @@ def make_app() -> FastAPI:
     return app
 
 
+def main() -> None:
+    """Listen on a free port, say which, and serve until the process is ended."""
+    server = uvicorn.Server(uvicorn.Config(make_app(), log_level="warning"))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        print(listening.getsockname()[1], flush=True)
+        server.run(sockets=[listening])
+
+
 if __name__ == "__main__":
-    uvicorn.run(make_app(), host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
+    main()

@@ -47,12 +47,11 @@ class Server:
         return await self.process.wait()
 
 
-@asynccontextmanager
-async def running_server(
+async def begin_server(
     data_dir: Path, environment: Mapping[str, str] | None = None, *arguments: str
-) -> AsyncIterator[Server]:
-    """Start ``parley serve`` on a free port and stop it afterwards."""
-    process = await asyncio.create_subprocess_exec(
+) -> asyncio.subprocess.Process:
+    """``parley serve`` from its first moment on; whoever calls this ends it."""
+    return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "parley",
@@ -71,6 +70,14 @@ async def running_server(
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
+
+
+@asynccontextmanager
+async def running_server(
+    data_dir: Path, environment: Mapping[str, str] | None = None, *arguments: str
+) -> AsyncIterator[Server]:
+    """Start ``parley serve`` on a free port and stop it afterwards."""
+    process = await begin_server(data_dir, environment, *arguments)
     server = Server(process)
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     reading = asyncio.create_task(_read_log(server, ready))

@@ -24,10 +24,18 @@ class Diary:
     broken: Sequence[str] = ()
 
 
+class FakeOptions(EngineOptions):
+    model: str = "own-model"
+    voice: str = "own-voice"
+    base_url: str = ""
+    loudness: int = 1
+    max_concurrent: int | None = None
+
+
 @dataclass
 class FakeEngine:
     name: str
-    options: EngineOptions
+    options: FakeOptions
     diary: Diary
 
     async def warm_up(self) -> None:
@@ -36,20 +44,14 @@ class FakeEngine:
         self.diary.lines.append(f"warm {self.name}")
 
     async def check(self) -> Status:
-        state = self.diary.states.get(self.name, READY)
+        states = self.diary.states
+        state = states.get(f"{self.name}:{self.options.model}", states.get(self.name, READY))
         if isinstance(state, Exception):
             raise state
         return state
 
     async def close(self) -> None:
         self.diary.lines.append(f"close {self.name}")
-
-
-class FakeOptions(EngineOptions):
-    model: str = "own-model"
-    voice: str = "own-voice"
-    base_url: str = ""
-    loudness: int = 1
 
 
 def fake_spec(

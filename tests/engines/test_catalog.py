@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -203,6 +204,58 @@ async def test_the_state_of_each_engine_in_use_can_be_asked() -> None:
     states = await catalog.check()
 
     assert states == {("stt", "vosk"): AWAY}
+
+
+async def test_of_an_engine_that_is_open_twice_what_ails_is_told() -> None:
+    diary = Diary()
+    catalog = catalog_with(diary)
+    away, well = EngineWish("vosk", {"model": "away"}), EngineWish("vosk", {"model": "well"})
+    await catalog.choose("stt", (away,))
+    await catalog.choose("stt", (well,))
+    diary.states["vosk:away"] = AWAY
+
+    states = await catalog.check()
+
+    assert states == {("stt", "vosk"): AWAY}
+
+
+async def test_who_waits_for_an_engine_can_be_asked_and_the_table_says_how_many_may() -> None:
+    catalog = catalog_with(Diary())
+    wish = EngineWish("vosk", {"max_concurrent": 2})
+    choice = await catalog.choose("stt", (wish,))
+    await catalog.choose("tts")
+    places = catalog.chain(choice).members[0].places
+    assert places is not None
+
+    async with places.taken("acme"), places.taken("acme"):
+        waiting = asyncio.create_task(places.taken("acme").__aenter__())
+        await asyncio.sleep(0)
+        queues = catalog.queues()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    assert queues.keys() == {("stt", "vosk")}
+    queue = queues["stt", "vosk"]
+    assert (queue.places, queue.busy, queue.waiting, queue.waiting_limit) == (2, 2, 1, 8)
+    assert catalog.rows()[0].where.endswith("2 at once, 8 may wait")
+
+
+async def test_the_table_shows_who_serves_a_wish_now_and_not_who_did_before() -> None:
+    diary = Diary(states={"vosk": AWAY})
+    catalog = catalog_with(diary)
+    wishes = read_wishes(["vosk", "builtin"])
+    await catalog.choose("stt", wishes)
+    before = [row.engine for row in catalog.rows()]
+    diary.states.clear()
+
+    await catalog.choose("stt", wishes)
+    alone = [row.engine for row in catalog.rows()]
+    await catalog.choose("stt", read_wishes("builtin"))
+    both = [row.engine for row in catalog.rows()]
+
+    assert before == ["builtin"]
+    assert alone == ["vosk"]
+    assert sorted(both) == ["builtin", "vosk"]
 
 
 async def test_the_table_says_who_does_what_where_and_why() -> None:

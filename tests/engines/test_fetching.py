@@ -12,9 +12,8 @@ from parley.engines.fetching import Fetch, Missing, ModelFetcher
 from parley.engines.keeper import Model, PullProgress
 from parley.engines.progress import PullBar
 
-
 MODEL = Missing("llm", "ollama", "llama3.2:3b")
-LONG_S = 3600.0
+LONG_S = 30.0
 
 
 class Keeper:
@@ -111,7 +110,7 @@ async def test_one_that_failed_is_told_with_its_reason_and_not_tried_again_at_on
 
     assert not is_here
     assert again is fetch
-    assert "could not be fetched: No network. It is tried again in 1 h 0 min." in says
+    assert "could not be fetched: No network. It is tried again in 30 s." in says
     assert keeper.pulled == ["llama3.2:3b"]
 
 

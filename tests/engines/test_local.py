@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from parley.core.errors import ModelMissing
 from parley.engines.catalog import EngineCatalog
+from parley.engines.fallback.probe import ask_briefly
 from parley.engines.found import find_engines
 from parley.engines.keeper import ModelKeeper
 from parley.engines.llm.llama import KNOWN, Llama, LlamaOptions
 from parley.engines.resources import Share, UsesResources
+from parley.engines.spec import Kind
 from parley.engines.stt.moonshine import Moonshine, MoonshineOptions
 from parley.engines.stt.whisper import Whisper, WhisperOptions
 from parley.engines.tts.kokoro import Kokoro, KokoroOptions
@@ -106,6 +109,33 @@ async def test_a_catalog_divides_the_machine_and_shows_the_share(tmp_path: Path)
     assert isinstance(engine, Llama)
     assert engine.share is not None
     assert row.where == f"this machine: {engine.share}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "model", "package"),
+    [
+        ("stt", "whisper", "small.en", "faster_whisper"),
+        ("stt", "moonshine", "tiny-streaming-de", "moonshine_voice"),
+        ("llm", "llama", "3b", "ctranslate2"),
+        ("tts", "kokoro", "v1.0", "espeakng_loader"),
+    ],
+)
+async def test_a_missing_model_is_named_with_the_command_that_fetches_it(
+    tmp_path: Path, kind: Kind, name: str, model: str, package: str
+) -> None:
+    pytest.importorskip(package, reason=f"the extra {name} is not installed")
+    spec = find_engines().of(kind)[name]
+    options = spec.options.model_validate({"model": model, "data_dir": tmp_path})
+    engine = spec.open(options)
+
+    status = await engine.check()
+    with pytest.raises(ModelMissing) as failure:
+        await ask_briefly(kind, engine)
+
+    assert (status.ok, status.missing_model) == (False, model)
+    assert f"parley models pull {name}:{model}" in status.hint
+    assert failure.value.model == model
+    assert not spec.available(options)
 
 
 def test_each_kind_has_a_model_to_recommend_that_its_engine_can_fetch() -> None:

@@ -48,9 +48,9 @@ class FakeHouse:
     admission: Admission = field(default_factory=OpenHouse)
     listeners: Sequence[Listener] = ()
 
-    def get(self, name: str) -> Agent:
+    def get(self, name: str, tenant: str) -> Agent:
         for agent in self.agents:
-            if name in ("", agent.name):
+            if name in ("", agent.name) and agent.tenant in ("", tenant):
                 return agent
         raise NotFound(f"There is no agent {name!r}.")
 
@@ -68,7 +68,7 @@ class FakeHouse:
             self.limits,
         )
 
-    def tools_for(self, agent: Agent) -> Sequence[Tool]:
+    def tools_for(self, agent: Agent, tenant: str) -> Sequence[Tool]:
         return self.tools
 
     @asynccontextmanager

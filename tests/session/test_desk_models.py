@@ -83,6 +83,9 @@ class Agents:
     def all(self) -> Sequence[Agent]:
         return self.agents
 
+    def of(self, tenant: str) -> Sequence[Agent]:
+        return self.agents
+
     def get(self, name: str = "") -> Agent:
         for agent in self.agents:
             if name in ("", agent.name):
@@ -141,7 +144,7 @@ async def test_an_engine_that_cannot_start_is_passed_over_for_one_that_stands_by
         at.ears.can_start = False
 
         await at.desk.warm_up()
-        about = (await at.desk.describe_agents())[0]
+        about = (await at.desk.describe_agents("default"))[0]
         table = at.catalog.table()
 
     assert about["engines"]["stt"] == "builtin"
@@ -155,7 +158,7 @@ async def test_a_standby_that_was_never_needed_before_takes_over_at_the_start() 
         at.mind.warm_up = _out_of_memory  # type: ignore[method-assign]
 
         await at.desk.warm_up()
-        about = (await at.desk.describe_agents())[0]
+        about = (await at.desk.describe_agents("default"))[0]
 
     assert about["engines"]["llm"] == "scripted"
 
@@ -176,7 +179,7 @@ async def test_an_engine_that_could_not_start_is_tried_again_for_the_next_agent(
         at.ears.can_start = True
 
         await at.desk.prepare(agent)
-        about = (await at.desk.describe_agents())[0]
+        about = (await at.desk.describe_agents("default"))[0]
 
     assert about["engines"]["stt"] == "whisper"
 
@@ -194,7 +197,7 @@ async def test_calls_are_refused_with_the_reason_while_a_model_cannot_be_had() -
         await at.desk.warm_up()
         await at.mind.failed.wait()
         for _ in range(3):
-            about = (await at.desk.describe_agents())[0]
+            about = (await at.desk.describe_agents("default"))[0]
 
         with pytest.raises(NotReady) as caught:
             at.desk.require_ready(agent)
@@ -216,7 +219,7 @@ async def test_an_agent_is_ready_once_a_later_try_has_brought_its_model() -> Non
         await arrived.wait()
 
         at.desk.require_ready(agent)
-        about = (await at.desk.describe_agents())[0]
+        about = (await at.desk.describe_agents("default"))[0]
 
     assert about["engines"]["llm"] == "ollama"
 

@@ -76,3 +76,18 @@ def test_the_refusal_is_among_the_first_words_of_an_agent_that_may_need_it():
 
     assert "No." in first_words(agent_with(safety=safety))
     assert "No." not in first_words(agent_with(safety={"sentence": "No."}))
+
+
+async def test_a_tenants_greeting_is_spoken_in_advance_for_that_tenant_alone():
+    voice = FakeSynthesizer()
+    catalog = catalog_of(voice, SpeechCache(10_000_000))
+    agent = agent_with(greeting="Welcome to acme!", tenant="acme")
+    speech = catalog.chain(await catalog.choose("tts", (EngineWish("fake"),)))
+
+    await warm_speech(agent, speech, SpeechOptions())
+    for tenant in ("acme", "bee"):
+        async for _ in speech.synthesize("Welcome to acme!", SpeechOptions(tenant=tenant)):
+            pass
+    await catalog.close()
+
+    assert voice.texts.count("Welcome to acme!") == 2

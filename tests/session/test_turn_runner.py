@@ -55,7 +55,7 @@ class Office:
             SpeechOptions(),
         )
 
-    def tools_for(self, agent: Agent) -> Sequence[Tool]:
+    def tools_for(self, agent: Agent, tenant: str) -> Sequence[Tool]:
         return self.tools
 
     @asynccontextmanager

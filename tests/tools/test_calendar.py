@@ -329,3 +329,17 @@ def test_no_time_is_ever_given_to_two_people(wanted):
         except ToolFailed:
             continue
         assert given_times.setdefault((booked["day"], booked["time"]), name) == name
+
+
+async def test_another_tenants_calls_have_another_book():
+    catalog = ToolCatalog(clock=lambda zone: NOW)
+    acme = Belt(catalog.tools_for(["calendar"], tenant="acme"))
+    bee = Belt(catalog.tools_for(["calendar"], tenant="bee"))
+
+    await book(acme)
+    booked = await book(bee)
+    await bee.use("cancel_appointment", name="Anna")
+    kept = await acme.use("list_appointments", name="Anna")
+
+    assert booked["status"] == "booked"
+    assert len(kept["appointments"]) == 1

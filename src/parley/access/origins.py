@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
@@ -12,6 +13,8 @@ from parley.core.errors import Forbidden
 from parley.core.log import get_logger
 
 log = get_logger(__name__)
+
+Guard = Callable[[HTTPConnection], Awaitable[Any]]
 
 EVERY_SITE = "*"
 _USUAL_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
@@ -52,6 +55,20 @@ class Origins:
             return
         log.info("foreign_page_refused", origin=origin[:200], path=connection.url.path)
         raise foreign_page(origin)
+
+    def before(self, guard: Guard) -> Guard:
+        """The guard of a WebSocket that is opened by allowed pages alone."""
+        return _AllowedPages(self, guard)
+
+
+@dataclass(frozen=True, slots=True)
+class _AllowedPages:
+    origins: Origins
+    guard: Guard
+
+    async def __call__(self, connection: HTTPConnection) -> Any:
+        await self.origins.require(connection)
+        return await self.guard(connection)
 
 
 def foreign_page(origin: str) -> Forbidden:

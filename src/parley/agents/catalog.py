@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
 # Its signature names trio, which isn't installed.
 from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]
 
+from parley.agents.places import places_in, watched_in
 from parley.agents.reading import AgentDefaults, Problem, Reading, read_agent
-from parley.agents.schema import Agent
+from parley.agents.schema import Agent, AgentKey
 from parley.core.errors import BadAgent, BadSettings, NotFound
 from parley.core.log import get_logger
 from parley.core.registry import did_you_mean
@@ -38,6 +40,9 @@ class _Kept:
 class AgentCatalog:
     """The agents of some folders; where two folders have the same name, the first folder's wins.
 
+    A tenant sees the house's agents and its own, which take the place of the house's of the same
+    name; those of another tenant don't exist for it. "" as a tenant sees the house's alone.
+
     A call takes an agent once and keeps it: changes reach the next call.
     """
 
@@ -45,9 +50,9 @@ class AgentCatalog:
         self._folders = [folder.resolve() for folder in folders]
         self._defaults = defaults
         self._seen: dict[Path, _Kept] = {}
-        self._agents: dict[str, Agent] = {}
-        self._files: dict[str, Path] = {}
-        self._in_force: dict[str, Reading] = {}
+        self._agents: dict[AgentKey, Agent] = {}
+        self._files: dict[AgentKey, Path] = {}
+        self._in_force: dict[AgentKey, Reading] = {}
 
     @classmethod
     def from_settings(cls, settings: Settings) -> AgentCatalog:
@@ -67,48 +72,50 @@ class AgentCatalog:
     def load(self) -> list[Problem]:
         """Read every file. Returns what is wrong with those that had to be left out.
 
-        Raises ``BadAgent`` when the default agent is one of them, and ``BadSettings`` when
-        somebody chose a default agent that does not exist.
+        Raises ``BadAgent`` when the house's default agent is one of them, and ``BadSettings`` when
+        somebody chose a default agent that the house has not got.
         """
         problems: list[Problem] = []
-        for name, reading in self._scan().items():
+        for key, reading in self._scan().items():
             problems.extend(reading.problems)
             if reading.agent:
-                self._agents[name] = reading.agent
-                self._files[name] = reading.file
-            elif name == self.default_name:
+                self._agents[key] = reading.agent
+                self._files[key] = reading.file
+            elif key == self._default_key:
                 raise BadAgent("\n".join(str(problem) for problem in reading.problems))
-        if self._defaults.must_exist and self.default_name not in self._agents:
+        if self._defaults.must_exist and self._default_key not in self._agents:
             raise BadSettings(
                 f"PARLEY_AGENT={self.default_name} names no agent.",
-                hint=did_you_mean(self.default_name, self._agents),
+                hint=did_you_mean(self.default_name, self._visible("")),
             )
         self._stand_in()
         return problems
 
-    def get(self, name: str = "") -> Agent:
-        """The agent of that name; "" is the default one. Raises ``NotFound``."""
-        try:
-            return self._agents[name or self.default_name]
-        except KeyError:
-            raise NotFound(
-                f"There is no agent {name or self.default_name!r}.",
-                hint=did_you_mean(name or self.default_name, self._agents),
-            ) from None
+    def get(self, name: str = "", tenant: str = "") -> Agent:
+        """The agent of that name for that tenant; "" is the default one. Raises ``NotFound``."""
+        wanted = name or self.default_name
+        agent = self._agents.get((tenant, wanted)) or self._agents.get(("", wanted))
+        if agent is None:
+            hint = did_you_mean(wanted, self._visible(tenant))
+            raise NotFound(f"There is no agent {wanted!r}.", hint=hint)
+        return agent
+
+    def of(self, tenant: str) -> list[Agent]:
+        """The agents that the tenant can call, the default one first, then by name."""
+        agents = self._visible(tenant).values()
+        return sorted(agents, key=lambda agent: (agent.name != self.default_name, agent.name))
 
     def all(self) -> list[Agent]:
-        """Every agent, the default one first, then by name."""
-        return sorted(
-            self._agents.values(), key=lambda agent: (agent.name != self.default_name, agent.name)
-        )
+        """Every agent of the house and of all tenants, the house's first."""
+        return sorted(self._agents.values(), key=self._rank)
 
     def files(self) -> list[Path]:
         """Every agent's file, also those whose place another one takes."""
-        return [file for folder in self._folders for file in agent_files(folder)]
+        return [file for place in places_in(self._folders) for file in place.files()]
 
-    def file_of(self, name: str) -> Path | None:
+    def file_of(self, agent: Agent) -> Path | None:
         """Where the agent was read from; None when settings alone define it."""
-        return self._files.get(name)
+        return self._files.get(agent.key)
 
     async def watch(self, prepare: Prepare) -> None:
         """Follow the folders until cancelled.
@@ -124,37 +131,41 @@ class AgentCatalog:
             await self._follow(prepare, force_polling=True)
 
     async def _follow(self, prepare: Prepare, *, force_polling: bool | None) -> None:
-        folders = [folder for folder in self._folders if folder.is_dir()]
-        if not folders:
-            return
-        async for _ in awatch(
-            *folders,
-            recursive=False,
-            force_polling=force_polling,
-            yield_on_timeout=True,
-            rust_timeout=_LOOK_MS,
-        ):
-            await self.reload(prepare)
+        while folders := watched_in(self._folders):
+            changes = awatch(
+                *folders,
+                recursive=False,
+                force_polling=force_polling,
+                yield_on_timeout=True,
+                rust_timeout=_LOOK_MS,
+            )
+            async with aclosing(changes):
+                async for _ in changes:
+                    await self.reload(prepare)
+                    # Tenants come and go; each has a folder.
+                    if watched_in(self._folders) != folders:
+                        break
 
     async def reload(self, prepare: Prepare) -> None:
         """Take in what changed in the folders since they were last read."""
         before = self._in_force
         files = await asyncio.to_thread(self._scan)
-        for name, reading in files.items():
-            if reading is not before.get(name):
-                await self._renew(name, reading, prepare)
-        for name in [name for name in self._files if name not in files]:
-            del self._agents[name], self._files[name]
-            log.info("agent_removed", agent=name)
+        for key, reading in files.items():
+            if reading is not before.get(key):
+                await self._renew(key, reading, prepare)
+        for key in [key for key in self._files if key not in files]:
+            del self._agents[key], self._files[key]
+            log.info("agent_removed", **_named(key))
         self._stand_in()
 
-    async def _renew(self, name: str, reading: Reading, prepare: Prepare) -> None:
+    async def _renew(self, key: AgentKey, reading: Reading, prepare: Prepare) -> None:
+        kept = self._agents.get(key)
         for problem in reading.problems:
-            log.error("agent_broken", agent=name, problem=str(problem), kept=name in self._agents)
+            log.error("agent_broken", **_named(key), problem=str(problem), kept=kept is not None)
         if reading.agent is None:
             return
-        if reading.agent == self._agents.get(name):
-            self._files[name] = reading.file
+        if reading.agent == kept:
+            self._files[key] = reading.file
             return
         try:
             await prepare(reading.agent)
@@ -162,42 +173,59 @@ class AgentCatalog:
             # Whatever goes wrong with this one, the next edit must still be followed.
             log.error(
                 "agent_refused",
-                agent=name,
+                **_named(key),
                 file=str(reading.file),
                 problem=str(error),
-                kept=name in self._agents,
+                kept=kept is not None,
             )
             return
-        self._agents[name] = reading.agent
-        self._files[name] = reading.file
-        log.info("agent_loaded", agent=name, file=str(reading.file))
+        self._agents[key] = reading.agent
+        self._files[key] = reading.file
+        log.info("agent_loaded", **_named(key), file=str(reading.file))
+
+    @property
+    def _default_key(self) -> AgentKey:
+        return ("", self.default_name)
+
+    def _visible(self, tenant: str) -> dict[str, Agent]:
+        """By name; a tenant's own come last and so take the house's places."""
+        owners = ("", tenant) if tenant else ("",)
+        return {
+            name: agent
+            for owner in owners
+            for (whose, name), agent in self._agents.items()
+            if whose == owner
+        }
+
+    def _rank(self, agent: Agent) -> tuple[str, bool, str]:
+        return agent.tenant, agent.name != self.default_name, agent.name
 
     def _stand_in(self) -> None:
         """Somebody must answer: without a file, settings alone make the default agent."""
-        if self.default_name not in self._agents:
-            self._agents[self.default_name] = self._defaults.agent()
+        if self._default_key not in self._agents:
+            self._agents[self._default_key] = self._defaults.agent()
 
-    def _scan(self) -> dict[str, Reading]:
-        """Read what is new or changed; gives the reading in force for each name."""
-        in_force: dict[str, Reading] = {}
+    def _scan(self) -> dict[AgentKey, Reading]:
+        """Read what is new or changed; gives the reading in force for each agent."""
+        in_force: dict[AgentKey, Reading] = {}
         seen: dict[Path, _Kept] = {}
-        for folder in self._folders:
-            for file in agent_files(folder):
+        for place in places_in(self._folders):
+            for file in place.files():
                 digest = _digest(file)
                 kept = self._seen.get(file)
                 if kept is None or kept.digest != digest:
-                    kept = _Kept(digest, read_agent(file, self._defaults))
+                    kept = _Kept(digest, read_agent(file, self._defaults, place.tenant))
                 seen[file] = kept
-                in_force.setdefault(file.stem, kept.reading)
+                in_force.setdefault((place.tenant, file.stem), kept.reading)
         self._seen = seen
         self._in_force = in_force
         return in_force
 
 
-def agent_files(folder: Path) -> list[Path]:
-    """The agents' files of a folder; names that start with ``.`` or ``_`` are left alone."""
-    found = [*folder.glob("*.yaml"), *folder.glob("*.yml")]
-    return sorted(file for file in found if not file.name.startswith((".", "_")))
+def _named(key: AgentKey) -> dict[str, str]:
+    """An agent in the log."""
+    tenant, name = key
+    return {"agent": name, "tenant": tenant} if tenant else {"agent": name}
 
 
 def _digest(file: Path) -> str:

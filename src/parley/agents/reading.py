@@ -19,6 +19,8 @@ from parley.engines.wish import Wishes, read_wishes
 from parley.settings import Settings
 
 _SHOWN_CHARACTERS = 40
+_BY_PLACE = ("name", "tenant")
+"""What an agent has from where its file is, and not from what that says."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -52,15 +54,16 @@ class AgentDefaults:
 
     def agent(self) -> Agent:
         """The default agent when no file describes it."""
-        return Agent.model_validate(self.fill({}, self.name) | {"name": self.name})
+        filled = self.fill({}, is_default=True)
+        return Agent.model_validate(filled | {"name": self.name})
 
-    def fill(self, data: Mapping[str, Any], name: str) -> dict[str, Any]:
-        """Put the settings where the file of the agent ``name`` says nothing."""
+    def fill(self, data: Mapping[str, Any], *, is_default: bool) -> dict[str, Any]:
+        """Put the settings where an agent's file says nothing."""
         filled: dict[str, Any] = {"language": self.language, **data}
         own = filled.get("engines", {})
         if isinstance(own, dict):
             filled["engines"] = {**self.engines, **cast(dict[str, Any], own)}
-        if self.instructions and name == self.name:
+        if self.instructions and is_default:
             filled["instructions"] = self.instructions
         return filled
 
@@ -94,8 +97,8 @@ class Reading:
         return Problem(self.file, self.line_of(place), message)
 
 
-def read_agent(file: Path, defaults: AgentDefaults) -> Reading:
-    """Read one agent's file; nothing that is wrong with it raises."""
+def read_agent(file: Path, defaults: AgentDefaults, tenant: str = "") -> Reading:
+    """Read one agent's file; nothing that is wrong with it raises. ``tenant`` is whose it is."""
     try:
         data, line_of = load_yaml(file)
     except YamlProblem as error:
@@ -107,13 +110,16 @@ def read_agent(file: Path, defaults: AgentDefaults) -> Reading:
     if not isinstance(data, dict) or not data:
         return _unreadable(file, 1, "An agent's file holds lines such as greeting: Hello.")
     given = {str(key): value for key, value in cast(dict[Any, Any], data).items()}
-    if "name" in given:
-        message = f"An agent's name is its file's name, {file.stem}. What people see is title."
-        return Reading(file, None, (Problem(file, line_of(["name"]), message),), line_of)
+    for key, message in (
+        ("name", f"An agent's name is its file's name, {file.stem}. What people see is title."),
+        ("tenant", "An agent is its tenant's by the folder that it is in: tenants/NAME."),
+    ):
+        if key in given:
+            return Reading(file, None, (Problem(file, line_of([key]), message),), line_of)
+    filled = defaults.fill(given, is_default=not tenant and file.stem == defaults.name)
+    whose = {"name": file.stem, "tenant": tenant}
     try:
-        agent = Agent.model_validate(
-            {**defaults.fill(given, file.stem), "name": file.stem}, context={"by": str(file)}
-        )
+        agent = Agent.model_validate(filled | whose, context={"by": str(file)})
     except ValidationError as error:
         problems = tuple(
             Problem(file, line_of(details["loc"]), _in_words(details)) for details in error.errors()
@@ -169,4 +175,4 @@ def _keys(place: Sequence[str]) -> list[str]:
         if not isinstance(inner, type) or not issubclass(inner, BaseModel):
             return []
         model = inner
-    return [key for key in model.model_fields if (model, key) != (Agent, "name")]
+    return [key for key in model.model_fields if model is not Agent or key not in _BY_PLACE]

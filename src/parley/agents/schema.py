@@ -26,6 +26,9 @@ HELPFUL = (
     "in words that can be spoken."
 )
 
+AgentKey = tuple[str, str]
+"""Tenant and name: two tenants may have agents of the same name."""
+
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
 
@@ -198,11 +201,13 @@ class Limits(Part):
 class Agent(Part):
     """Who answers. A call keeps the one that it started with.
 
-    ``name`` is the file's name; ``voice`` "" is the engine's own; ``speech_speed`` is a factor;
-    ``time_zone`` "" is the machine's.
+    ``name`` is the file's name, and ``tenant`` whose folder it is in; "" is everybody's.
+    ``voice`` "" is the engine's own; ``speech_speed`` is a factor; ``time_zone`` "" is the
+    machine's.
     """
 
     name: str
+    tenant: str = ""
     title: str = ""
     description: str = ""
     greeting: Annotated[Greeting, BeforeValidator(_text_form)] = Greeting(
@@ -220,6 +225,11 @@ class Agent(Part):
     safety: Safety = Safety()
     goodbye: str = "Thank you for calling. Goodbye."
     time_zone: Annotated[str, BeforeValidator(_known_time_zone)] = ""
+
+    @property
+    def key(self) -> AgentKey:
+        """What tells it from all others."""
+        return self.tenant, self.name
 
     @property
     def label(self) -> str:

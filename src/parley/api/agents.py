@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
+from parley.api.openai.bodies import tenant_of
 from parley.core.answers import answers
 
 
@@ -39,11 +40,11 @@ class CallableAgents(BaseModel):
 
 
 class AgentDirectory(Protocol):
-    """Who answers here, in the words of the page."""
+    """Who answers whom here, in the words of the page."""
 
-    async def describe_agents(self) -> list[dict[str, Any]]:
-        """For each agent: name, title, description, is_default, voice, voices (id, name,
-        language), engines (stt, llm, tts by name), is_language_model."""
+    async def describe_agents(self, tenant: str) -> list[dict[str, Any]]:
+        """For each agent of the tenant and of the house: name, title, description, is_default,
+        voice, voices (id, name, language), engines (stt, llm, tts by name), is_language_model."""
         ...
 
 
@@ -67,5 +68,5 @@ class _Agents:
         )
         return router
 
-    async def list(self) -> dict[str, list[dict[str, Any]]]:
-        return {"agents": await self._directory.describe_agents()}
+    async def list(self, request: Request) -> dict[str, list[dict[str, Any]]]:
+        return {"agents": await self._directory.describe_agents(tenant_of(request))}

@@ -17,7 +17,7 @@ from parley.agents.check import Installed, check_reading
 from parley.agents.reading import AgentDefaults, Problem, read_agent
 from parley.agents.schema import Agent
 from parley.api.catalogue_answers import AgentCheck, AgentDetails, AgentPage, ToolPage
-from parley.api.openai.bodies import pieces_of, read_json
+from parley.api.openai.bodies import pieces_of, read_json, tenant_of
 from parley.api.openai.engines import Guard
 from parley.core.answers import BODY_FAULTS, answers, body_of, text
 from parley.core.errors import InvalidValue, ParleyError
@@ -37,14 +37,14 @@ AgentName = Annotated[str, InPath(examples=["receptionist"])]
 
 
 class Agents(Protocol):
-    """The agents of this house."""
+    """The agents of the house and of its tenants."""
 
     @property
     def default_name(self) -> str: ...
 
-    def all(self) -> Sequence[Agent]: ...
+    def of(self, tenant: str) -> Sequence[Agent]: ...
 
-    def get(self, name: str = "") -> Agent:
+    def get(self, name: str = "", tenant: str = "") -> Agent:
         """Raises ``NotFound``."""
         ...
 
@@ -123,13 +123,14 @@ class _Catalogue:
         self._installed = installed
         self._stall_s = stall_s
 
-    async def list(self) -> dict[str, Any]:
-        """Every agent, the default one first."""
-        return {"object": "list", "data": [self._described(each) for each in self._agents.all()]}
+    async def list(self, request: Request) -> dict[str, Any]:
+        """The key's tenant's agents and the house's, the default one first."""
+        agents = self._agents.of(tenant_of(request))
+        return {"object": "list", "data": [self._described(each) for each in agents]}
 
-    async def get(self, name: AgentName) -> dict[str, Any]:
+    async def get(self, request: Request, name: AgentName) -> dict[str, Any]:
         """One agent, with its instructions and the tools that it offers its model."""
-        agent = self._agents.get(name)
+        agent = self._agents.get(name, tenant_of(request))
         tools = await asyncio.to_thread(self._tools.tools_for, agent.tools)
         return {
             **self._described(agent),

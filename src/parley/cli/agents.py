@@ -21,7 +21,8 @@ def _list(given: argparse.Namespace) -> int:
     problems = agents.load()
     for agent in agents.all():
         mark = "*" if agent.name == agents.default_name else " "
-        print(f"{mark} {agent.name}  {agent.label}  {agents.file_of(agent.name) or 'settings'}")
+        whose = f"  tenant {agent.tenant}" if agent.tenant else ""
+        print(f"{mark} {agent.name}  {agent.label}{whose}  {agents.file_of(agent) or 'settings'}")
     for problem in problems:
         print(problem, file=sys.stderr)
     return PROBLEMS if problems else OK
@@ -43,7 +44,9 @@ def report_agents(files: Sequence[Path], settings: Settings) -> int:
     return PROBLEMS if problems else OK
 
 
-LIST_AGENTS = Verb(("agents", "list"), "List the agents; * marks the default one.", _list)
+LIST_AGENTS = Verb(
+    ("agents", "list"), "List all agents, with their tenants; * marks default ones.", _list
+)
 CHECK_AGENTS = Verb(
     ("agents", "check"),
     "Check agents' files: those named, or else all of them.",

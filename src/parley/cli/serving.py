@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 
 from parley import __version__
 from parley.agents.catalog import AgentCatalog
@@ -17,9 +16,6 @@ from parley.settings import Settings
 def _serve(given: argparse.Namespace) -> int:
     settings = settings_of(given)
     _require_safe_listener(settings)
-    # Nearly all that is loaded now stays for good: the collector would look through it dozens of
-    # times, a tenth of the start. The house switches it on again once it is open.
-    gc.disable()
     from parley.start import serve
 
     return serve(settings)

@@ -21,7 +21,8 @@
     ├── Unauthorized            who is asking is not known: no key, or not a good one
     ├── Forbidden               who is asking is known and may not do this
     ├── NotFound                no such agent, voice, peer …
-    │   └── ModelNotFound       an API was asked for a model that nobody here has
+    │   ├── ModelNotFound       an API was asked for a model that nobody here has
+    │   └── NoSuchCall          a Realtime call that is over, or somebody else's
     ├── NotSupported            this transport or engine can't do that
     ├── CallNotLive             a call that is over, or held by another server
     ├── QuestionPending         the caller has been asked something already
@@ -174,6 +175,10 @@ class NotFound(ParleyError):
 
 class ModelNotFound(NotFound):
     code = "model_not_found"
+
+
+class NoSuchCall(NotFound):
+    code = "call_id_not_found"
 
 
 class NotSupported(ParleyError):

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from pydantic import Field
 
 from parley.core.errors import EngineUnavailable, ModelMissing
-from parley.engines.keeper import Model, PullProgress
+from parley.core.log import get_logger
 from parley.engines.machine import Machine, counted_cores, gpu_count
-from parley.engines.model_files import ModelFiles
+from parley.engines.model_files import KeepsFiles, ModelFiles
 from parley.engines.resources import Budget, Demand, LocalOptions, MachineShares, Share
 from parley.engines.spec import Status
 from parley.settings import data_folder
+
+log = get_logger(__name__)
+
+LoadedT = TypeVar("LoadedT")
 
 MODELS = "models"
 
@@ -31,34 +34,49 @@ class LocalModelOptions(LocalOptions):
     )
 
 
-class LocalEngine(ABC):
+class LocalEngine(KeepsFiles, ABC, Generic[LoadedT]):
     """The part of an engine that keeps models on disk and computes on a share of the machine.
 
-    Implements ``ModelKeeper`` and ``UsesResources``.
+    Implements ``ModelKeeper`` and ``UsesResources``. The model is loaded when it is first needed,
+    once; ``LoadedT`` is what came of that.
     """
 
     def __init__(
         self, options: LocalModelOptions, files: ModelFiles, package: str, extra: str
     ) -> None:
+        super().__init__(files)
         self._settings = options
-        self._files = files
         self._package = package
         self._extra = extra
         self._share: Share | None = None
+        self._loaded: LoadedT | None = None
         self._loading = asyncio.Lock()
 
-    # ── models ───────────────────────────────────────────────────────────────────────────────
+    # ── the model ────────────────────────────────────────────────────────────────────────────
 
-    async def models(self) -> Sequence[Model]:
-        return await asyncio.to_thread(self._files.models)
+    @abstractmethod
+    def _open(self, folder: Path, share: Share) -> LoadedT:
+        """Load the model; runs in a thread. Raises ``EngineUnavailable``."""
 
-    async def pull(self, model: str) -> AsyncGenerator[PullProgress]:
-        async with aclosing(self._files.pull(model)) as steps:
-            async for step in steps:
-                yield step
+    @abstractmethod
+    def _shut(self, loaded: LoadedT) -> None:
+        """End what ``_open`` began; runs in a thread, and may wait for work at hand."""
 
-    async def remove(self, model: str) -> None:
-        await self._files.remove(model)
+    async def _load(self) -> LoadedT:
+        async with self._loading:
+            if self._loaded is None:
+                folder = await asyncio.to_thread(self._model_folder)
+                share = await self._own_share()
+                self._loaded = await asyncio.to_thread(self._open, folder, share)
+                log.info(
+                    "model_loaded", engine=self._files.engine, folder=folder.name, share=str(share)
+                )
+            return self._loaded
+
+    async def close(self) -> None:
+        loaded, self._loaded = self._loaded, None
+        if loaded is not None:
+            await asyncio.to_thread(self._shut, loaded)
 
     @property
     def has_model(self) -> bool:

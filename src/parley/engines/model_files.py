@@ -172,6 +172,24 @@ class ModelFiles:
             yield
 
 
+class KeepsFiles:
+    """The part of an engine whose models are such files. Implements ``ModelKeeper``."""
+
+    def __init__(self, files: ModelFiles) -> None:
+        self._files = files
+
+    async def models(self) -> Sequence[Model]:
+        return await asyncio.to_thread(self._files.models)
+
+    async def pull(self, model: str) -> AsyncGenerator[PullProgress]:
+        async with aclosing(self._files.pull(model)) as steps:
+            async for step in steps:
+                yield step
+
+    async def remove(self, model: str) -> None:
+        await self._files.remove(model)
+
+
 def is_path(model: str) -> bool:
     """Whether a model's name is the path of a folder: absolute, or with a dot or ~ in front."""
     return model.startswith(("/", "./", "../", "~"))

@@ -10,7 +10,7 @@ Closing an iterator that a plain function gave cancels the work behind it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
@@ -200,9 +200,19 @@ class SpeechOptions:
 
 @dataclass(frozen=True, slots=True)
 class Voice:
+    """``tenant`` is whose it is; "" is everybody's."""
+
     id: str
     name: str
     language: str
+    tenant: str = ""
+
+
+def voices_for(tenant: str, voices: Iterable[Voice]) -> list[Voice]:
+    """The tenant's own voices, which come before others of the same name, and everybody's."""
+    seen = [voice for voice in voices if voice.tenant in ("", tenant)]
+    own = {voice.id.lower() for voice in seen if voice.tenant}
+    return [voice for voice in seen if voice.tenant or voice.id.lower() not in own]
 
 
 class Synthesizer(Protocol):

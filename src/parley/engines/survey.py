@@ -36,6 +36,11 @@ class EngineReport:
         return self.status is not None
 
     @property
+    def is_complete(self) -> bool:
+        """Whether it can work, with its model on every server."""
+        return self.status is not None and self.status.ok and not self.status.missing_model
+
+    @property
     def cells(self) -> tuple[str, ...]:
         status = self.status
         if status is None:
@@ -77,7 +82,7 @@ def format_survey(reports: Sequence[EngineReport]) -> str:
     hints = [
         f"{report.kind} {report.engine}: {report.status.hint}"
         for report in reports
-        if report.status and not report.status.ok and report.status.hint
+        if report.status and report.status.hint and not report.is_complete
     ]
     return "\n".join(table + hints)
 

@@ -52,9 +52,8 @@ def grammar_of(agent: Agent, chosen: Chosen) -> str:
 
 
 async def teach(chosen: Chosen, grammar: str) -> None:
-    """Let recognisers of this process learn the grammar before a caller waits for it."""
-    if not grammar:
-        return
+    """Let recognisers of this process learn what they will hear before a caller waits for it:
+    the grammar, or dictation if that is ""."""
     options = TranscribeOptions(grammar=grammar)
     for place, member in zip(chosen.stt.chain, chosen.hearing.members, strict=True):
         if place.spec.is_offline and member.is_well:

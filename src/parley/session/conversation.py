@@ -46,6 +46,10 @@ class Conversation:
         """How replies are from the next one on, where nothing else is asked."""
         self._line.llm.set_usual(wish)
 
+    def set_voice(self, voice: str) -> None:
+        """Speak with it from the next sentence on; it is the engine's own name."""
+        self._line.tts.set_options(replace(self._line.tts.options, voice=voice))
+
     def set_speed(self, speed: float) -> None:
         """Speak faster or slower from the next sentence on; 1 is the voice's own pace."""
         self._line.tts.set_options(replace(self._line.tts.options, speed=speed))

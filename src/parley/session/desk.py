@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from parley.agents.catalog import AgentCatalog
-from parley.agents.schema import Agent
+from parley.agents.schema import Agent, AgentKey
 from parley.core.audio import Resampler
 from parley.core.errors import BadAgent, ModelMissing, NotReady, ParleyError
 from parley.core.log import get_logger
@@ -20,13 +20,15 @@ from parley.engines.spec import (
     Kind,
     Status,
     TranscribeOptions,
+    voices_for,
 )
 from parley.engines.wish import AUTO
 from parley.session.chosen import Chosen, grammar_of, speaking_of, teach
-from parley.session.first_words import warm_speech
-from parley.session.mishaps import SPARE_VOICE_RATE_HZ
-from parley.session.pipeline import CallEngines
+from parley.session.first_words import SPARE_VOICE_RATE_HZ, warm_speech
 from parley.tools.spec import Tool
+
+if TYPE_CHECKING:
+    from parley.session.pipeline import CallEngines
 
 log = get_logger(__name__)
 
@@ -36,7 +38,9 @@ MODEL_RETRY_AFTER_S = 15
 class Tools(Protocol):
     """Makes tools by name; ``tools.catalog`` has one."""
 
-    def tools_for(self, wanted: Sequence[Any], *, time_zone: str = "") -> Sequence[Tool]: ...
+    def tools_for(
+        self, wanted: Sequence[Any], *, time_zone: str = "", tenant: str = ""
+    ) -> Sequence[Tool]: ...
 
 
 class Desk:
@@ -46,8 +50,8 @@ class Desk:
         self._agents = agents
         self._catalog = catalog
         self._tools = tools
-        self._chosen: dict[str, tuple[Agent, Chosen]] = {}
-        self._problems: dict[str, tuple[Agent, ParleyError]] = {}
+        self._chosen: dict[AgentKey, tuple[Agent, Chosen]] = {}
+        self._problems: dict[AgentKey, tuple[Agent, ParleyError]] = {}
         self._spare_voice = b""
         if catalog.fetcher is not None:
             catalog.fetcher.when_one_arrives(self._take_model)
@@ -56,15 +60,15 @@ class Desk:
     async def warm_up(self) -> None:
         """Choose and warm the engines of every agent.
 
-        The default agent's engines must work, unless a model for them is on its way; another
-        agent's may not, which is logged.
+        Those of the house's default agent must work, unless a model for them is on its way;
+        another agent's may not, which is logged.
         """
         for agent in self._agents.all():
             try:
                 await self.prepare(agent)
             except ParleyError as error:
                 waits = isinstance(error, ModelMissing) and self.fetching
-                if agent.name == self._agents.default_name and not waits:
+                if agent.key == ("", self._agents.default_name) and not waits:
                     raise
                 log.error("agent_not_ready", agent=agent.name, error=str(error))
         await self._prepare_spare_voice()
@@ -79,7 +83,7 @@ class Desk:
             except ParleyError as error:
                 log.error("agent_not_ready", agent=agent.name, error=str(error))
             else:
-                _, chosen = self._chosen[agent.name]
+                _, chosen = self._chosen[agent.key]
                 names = {choice.spec.kind: choice.spec.name for choice in chosen.choices}
                 log.info("agent_ready", agent=agent.name, **names)
         await self._prepare_spare_voice()
@@ -92,8 +96,8 @@ class Desk:
             wished = {wish.name for wish in agent.engines.wishes()[missing.kind]}
             if wished.isdisjoint({missing.engine, AUTO}):
                 continue
-            if agent.name in self._chosen:
-                _, chosen = self._chosen[agent.name]
+            if agent.key in self._chosen:
+                _, chosen = self._chosen[agent.key]
                 serving[chosen.name_of(missing.kind)] = None
             else:
                 waiting.append(agent.label)
@@ -113,7 +117,7 @@ class Desk:
         be tried again."""
         if self._held(agent) is not None or not self.fetching:
             return
-        of, problem = self._problems.get(agent.name, (None, None))
+        of, problem = self._problems.get(agent.key, (None, None))
         if of is agent and isinstance(problem, ModelMissing):
             why = "; ".join(says.removesuffix(".") for says in self.fetching.values())
             raise NotReady(
@@ -125,10 +129,10 @@ class Desk:
         try:
             chosen = await self._prepared(agent)
         except ParleyError as error:
-            self._problems[agent.name] = (agent, error)
+            self._problems[agent.key] = (agent, error)
             raise
-        self._problems.pop(agent.name, None)
-        self._chosen[agent.name] = (agent, chosen)
+        self._problems.pop(agent.key, None)
+        self._chosen[agent.key] = (agent, chosen)
 
     async def _prepared(self, agent: Agent) -> Chosen:
         self._tools_of(agent)
@@ -159,6 +163,9 @@ class Desk:
 
     async def engines_for(self, agent: Agent, voice: str) -> CallEngines:
         """This agent's engines with its options; ``voice`` overrides its own if not ""."""
+        # Not above: the desk warms engines up while Pipecat's pipeline is still being imported.
+        from parley.session.pipeline import CallEngines
+
         chosen = await self._chosen_for(agent)
         return CallEngines(
             stt=chosen.hearing,
@@ -174,8 +181,8 @@ class Desk:
             ),
         )
 
-    def tools_for(self, agent: Agent) -> Sequence[Tool]:
-        return self._tools_of(agent)
+    def tools_for(self, agent: Agent, tenant: str) -> Sequence[Tool]:
+        return self._tools_of(agent, tenant)
 
     async def check_engines(self) -> Mapping[tuple[Kind, str], Status]:
         """What each engine in use says of itself, by kind and name."""
@@ -185,9 +192,9 @@ class Desk:
         """Who waits for each engine that serves a bounded number at a time."""
         return self._catalog.queues()
 
-    async def describe_agents(self) -> list[dict[str, Any]]:
-        """Who answers here, in the words of the page."""
-        return [await self._describe(agent) for agent in self._agents.all()]
+    async def describe_agents(self, tenant: str) -> list[dict[str, Any]]:
+        """Who answers the tenant here, in the words of the page."""
+        return [await self._describe(agent, tenant) for agent in self._agents.of(tenant)]
 
     def spare_voice(self) -> bytes:
         """The default agent's apology, spoken in advance, for when its voice fails later."""
@@ -195,13 +202,13 @@ class Desk:
 
     async def _prepare_spare_voice(self) -> None:
         agent = self._agents.get()
-        if agent.name not in self._chosen:
+        if agent.key not in self._chosen:
             return
-        engines = await self.engines_for(agent, "")
+        _, chosen = self._chosen[agent.key]
         spoken = b""
         resampler: Resampler | None = None
         try:
-            async for piece in engines.tts.synthesize(agent.sorry.tts, engines.speaking):
+            async for piece in chosen.speaking.synthesize(agent.sorry.tts, speaking_of(agent)):
                 resampler = resampler or Resampler(piece.rate_hz, SPARE_VOICE_RATE_HZ)
                 spoken += resampler.push(piece.pcm)
         except ParleyError as error:
@@ -214,20 +221,20 @@ class Desk:
         held = self._held(agent)
         if held is None:
             await self.prepare(agent)
-        return held or self._chosen[agent.name][1]
+        return held or self._chosen[agent.key][1]
 
     def _held(self, agent: Agent) -> Chosen | None:
         """What was settled on for this very agent: a file that has changed gives another."""
-        of, chosen = self._chosen.get(agent.name, (None, None))
+        of, chosen = self._chosen.get(agent.key, (None, None))
         return chosen if of is agent else None
 
-    def _tools_of(self, agent: Agent) -> Sequence[Tool]:
+    def _tools_of(self, agent: Agent, tenant: str = "") -> Sequence[Tool]:
         try:
-            return self._tools.tools_for(agent.tools, time_zone=agent.time_zone)
+            return self._tools.tools_for(agent.tools, time_zone=agent.time_zone, tenant=tenant)
         except ParleyError as error:
             raise BadAgent(f"Agent {agent.name}: {error.message}", hint=error.hint) from error
 
-    async def _describe(self, agent: Agent) -> dict[str, Any]:
+    async def _describe(self, agent: Agent, tenant: str) -> dict[str, Any]:
         """An agent that can't answer yet is told of all the same, with ``problem``."""
         about: dict[str, Any] = {
             "name": agent.name,
@@ -241,7 +248,7 @@ class Desk:
             chosen = await self._chosen_for(agent)
         except ParleyError as error:
             return about | {"voices": [], "engines": {}, "problem": str(error)}
-        voices = chosen.speaking.voices()
+        voices = voices_for(tenant, chosen.speaking.voices())
         return about | {
             "voices": [
                 {"id": voice.id, "name": voice.name, "language": voice.language} for voice in voices

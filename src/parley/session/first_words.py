@@ -16,6 +16,7 @@ from parley.engines.tts.spoken_form import spoken_form
 log = get_logger(__name__)
 
 WARMING_LIMIT_S = 30.0
+SPARE_VOICE_RATE_HZ = 24_000
 
 
 def first_words(agent: Agent) -> list[str]:
@@ -41,7 +42,7 @@ async def warm_speech(agent: Agent, speech: FallbackSpeech, options: SpeechOptio
     ]
     try:
         async with asyncio.timeout(WARMING_LIMIT_S):
-            kept = await voice.keep(texts, replace(options, tenant=""))
+            kept = await voice.keep(texts, replace(options, tenant=agent.tenant))
     except TimeoutError:
         log.warning("speech_warming_slow", agent=agent.name, limit_s=WARMING_LIMIT_S)
     else:

@@ -72,9 +72,9 @@ class SessionHost:
     def live_calls(self) -> int:
         return len(self._places)
 
-    def agent(self, name: str) -> Agent:
-        """The agent that would answer; "" is the default one. Raises ``NotFound``."""
-        return self._house.agents.get(name)
+    def agent(self, name: str, tenant: str) -> Agent:
+        """The agent that would answer the tenant; "" is the default one. Raises ``NotFound``."""
+        return self._house.agents.get(name, tenant)
 
     def admit(self, call: CallInfo) -> Place:
         """Take a place for the call.
@@ -83,7 +83,7 @@ class SessionHost:
         """
         if self._draining:
             raise Draining("No new calls.", retry_after_s=RETRY_AFTER_S)
-        agent = self.agent(call.agent)
+        agent = self.agent(call.agent, call.tenant)
         self._house.engines.require_ready(agent)
         if len(self._places) >= self.max_calls:
             raise CallLimitReached(

@@ -17,8 +17,9 @@ from parley.tools.spec import Tool
 class Agents(Protocol):
     """Finds the agents; the session takes one at the start of a call and keeps it."""
 
-    def get(self, name: str) -> Agent:
-        """The agent of that name, or the default one for "". Raises ``NotFound``."""
+    def get(self, name: str, tenant: str) -> Agent:
+        """The tenant's or the house's agent of that name, or the default one for "". Raises
+        ``NotFound``."""
         ...
 
 
@@ -37,7 +38,9 @@ class EngineDesk(Protocol):
 class Toolshed(Protocol):
     """Hands out an agent's tools."""
 
-    def tools_for(self, agent: Agent) -> Sequence[Tool]: ...
+    def tools_for(self, agent: Agent, tenant: str) -> Sequence[Tool]:
+        """What they keep is the tenant's, even where several tenants share the agent."""
+        ...
 
 
 @dataclass(frozen=True)

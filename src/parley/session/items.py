@@ -17,6 +17,7 @@ from parley.session.toolbelt import as_call
 FRONT = "root"
 """In the place of an item's name: before all others, right behind the instructions."""
 _MOST_FORETOLD = 100
+_MOST_NAMED = 2000
 
 
 def new_item_id() -> str:
@@ -40,7 +41,7 @@ class Items:
 
     def __init__(self, context: LLMContext) -> None:
         self._context = context
-        self._places: dict[str, _Place] = {}
+        self._places: OrderedDict[str, _Place] = OrderedDict()
         self._foretold: OrderedDict[str, str | None] = OrderedDict()
 
     def __contains__(self, item_id: str) -> bool:
@@ -48,7 +49,7 @@ class Items:
 
     def name(self, item_id: str, message: Message) -> None:
         """The message that the pipeline has just written is that item."""
-        self._places[item_id] = _Place(message)
+        self._keep(item_id, _Place(message))
         if item_id in self._foretold:
             heard = self._foretold.pop(item_id)
             if heard is None:
@@ -74,7 +75,7 @@ class Items:
         if message.get("role") == "tool":
             at = _behind_request(messages, str(message.get("tool_call_id"))) or at
         messages.insert(at, message)
-        self._places[item_id] = _Place(message)
+        self._keep(item_id, _Place(message))
         self._set(messages)
 
     def request_tools(
@@ -89,7 +90,7 @@ class Items:
         messages = self._messages()
         messages.insert(self._position(messages, after), message)
         for item_id, request in zip(item_ids, requests, strict=False):
-            self._places[item_id] = _Place(message, request.id)
+            self._keep(item_id, _Place(message, request.id))
         self._set(messages)
 
     def delete(self, item_id: str) -> None:
@@ -112,6 +113,11 @@ class Items:
             place.message["content"] = heard
         else:
             self.delete(item_id)
+
+    def _keep(self, item_id: str, place: _Place) -> None:
+        self._places[item_id] = place
+        if len(self._places) > _MOST_NAMED:
+            self._places.popitem(last=False)
 
     def _foretell(self, item_id: str, heard: str | None) -> None:
         self._foretold[item_id] = heard

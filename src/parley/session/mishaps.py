@@ -17,6 +17,7 @@ from parley.core.errors import ParleyError
 from parley.core.events import CallFailed, Event
 from parley.core.log import get_logger
 from parley.session.control import CallControl
+from parley.session.first_words import SPARE_VOICE_RATE_HZ
 from parley.session.house import House
 from parley.session.pipeline import CallPipeline
 from parley.session.worker import CallWorker
@@ -28,7 +29,6 @@ APOLOGY_PAUSE_S = 3.0
 MAX_FAILURES_IN_A_ROW = 4
 MAX_UNHEARD_IN_A_ROW = 2
 MEANT_SPEECH_MS = 450
-SPARE_VOICE_RATE_HZ = 24_000
 
 _KINDS: tuple[tuple[type[FrameProcessor], str], ...] = (
     (STTService, "stt"),

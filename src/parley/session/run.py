@@ -111,7 +111,7 @@ class _Session:
         self._terms = terms
         self._announce = announcer.announce
         self._is_heard = False
-        tools = house.tools.tools_for(agent) if terms.is_agent else ()
+        tools = house.tools.tools_for(agent, call.tenant) if terms.is_agent else ()
         self._toolbelt = Toolbelt(tools, control, announcer.announce)
 
     async def hold(self) -> EndReason:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -34,15 +35,20 @@ MOST_ROUNDS = 8
 CLOSING_S = 2.0
 
 
+def new_turn_id() -> str:
+    return f"turn_{secrets.token_hex(12)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a request adds to the agent's own ways.
 
     ``tools`` are the client's: the model's requests for them are handed back to it. What
-    ``options`` leaves open is as in the agent's calls. ``id`` names the turn in events.
+    ``options`` leaves open is as in the agent's calls. ``id`` names the turn in events and to
+    tools, which do a thing once for each id.
     """
 
-    id: str = ""
+    id: str = field(default_factory=new_turn_id)
     tools: tuple[ToolSchema, ...] = ()
     options: ChatOptions = field(default_factory=ChatOptions)
 
@@ -95,8 +101,9 @@ class TurnRunner:
         asked = asked or Asked()
         self._engines.require_ready(agent)
         engines = await self._engines.engines_for(agent, "")
-        turn = _Turn(agent, engines, self._tools.tools_for(agent), asked)
-        whose = (asked.options.tenant, agent.name)
+        tenant = asked.options.tenant
+        turn = _Turn(agent, engines, self._tools.tools_for(agent, tenant), asked)
+        whose = (tenant, *agent.key)
         turn.hear(self._memory.recalled(whose, messages))
         belt = Toolbelt(turn.tools, turn.actions, self._announce)
         for rounds_left in reversed(range(MOST_ROUNDS)):

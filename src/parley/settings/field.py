@@ -7,7 +7,9 @@ from typing import Any, Literal
 from pydantic import Field
 from pydantic.config import JsonDict
 
-Group = Literal["server", "access", "calls", "agents", "engines", "models", "logs", "later"]
+Group = Literal[
+    "server", "access", "calls", "telephone", "agents", "engines", "models", "logs", "later"
+]
 
 
 def setting(

@@ -15,10 +15,18 @@ from parley.settings.engines import EngineSettings
 from parley.settings.file import FileSource
 from parley.settings.house import HouseSettings
 from parley.settings.local import LocalSettings
+from parley.settings.telephone import TelephoneSettings
 from parley.settings.values import is_loopback
 
 
-class Settings(HouseSettings, AccessSettings, ApiSettings, EngineSettings, LocalSettings):
+class Settings(
+    HouseSettings,
+    AccessSettings,
+    ApiSettings,
+    TelephoneSettings,
+    EngineSettings,
+    LocalSettings,
+):
     """Every setting, read once at start-up by ``load_settings`` and then handed on.
 
     A field's name is its environment name in lower case without ``PARLEY_``; the flag and the
@@ -74,4 +82,16 @@ class Settings(HouseSettings, AccessSettings, ApiSettings, EngineSettings, Local
             "your agents.",
             hint="Make a key (parley keys create), keep 127.0.0.1, or set "
             "PARLEY_ALLOW_ANONYMOUS=web if that is what you want.",
+        )
+
+    def require_safe_telephone(self) -> None:
+        """Refuse to let anyone on the network call by accident."""
+        is_guarded = self.sip_peers or self.sip_accounts or self.sip_registrar
+        if is_guarded or is_loopback(self.sip_host) or "sip" in self.allow_anonymous:
+            return
+        raise BadSettings(
+            f"PARLEY_SIP_HOST={self.sip_host} would let anyone who can reach this machine call "
+            "your agents.",
+            hint="List who may in PARLEY_SIP_PEERS, give callers passwords in PARLEY_SIP_USERS, "
+            "keep 127.0.0.1, or set PARLEY_ALLOW_ANONYMOUS=sip if that is what you want.",
         )

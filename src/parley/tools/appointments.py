@@ -1,6 +1,6 @@
 """The ``calendar`` tools: free times, booking, moving, cancelling.
 
-They work on an appointment book in this process's memory, shared by all its calls. It stands in
+They work on an appointment book in this process's memory, shared by a tenant's calls. It stands in
 for a practice's own calendar and forgets everything when the process ends.
 """
 
@@ -65,19 +65,20 @@ class CalendarOptions(BaseModel):
 
 
 class CalendarProvider:
-    """Makes the calendar's tools. Agents with the same hours and time zone share one book."""
+    """Makes the calendar's tools. A tenant's agents with the same hours and time zone share one
+    book."""
 
     name = "calendar"
     summary = "A diary in memory: free times, booking, moving and cancelling appointments."
     options = CalendarOptions
 
     def __init__(self) -> None:
-        self._diaries: dict[tuple[OpeningHours, str], Diary] = {}
-        self._answers: OrderedDict[tuple[str, str, str, str], Answer] = OrderedDict()
+        self._diaries: dict[tuple[OpeningHours, str, str], Diary] = {}
+        self._answers: OrderedDict[tuple[Diary, str, str, str, str], Answer] = OrderedDict()
 
     def tools(self, options: CalendarOptions, context: ProviderContext) -> Sequence[Tool]:
         hours = options.hours()
-        key = (hours, context.time_zone)
+        key = (hours, context.time_zone, context.tenant)
         if key not in self._diaries:
             self._diaries[key] = Diary(hours, context.now)
         diary = self._diaries[key]
@@ -145,7 +146,7 @@ class CalendarProvider:
         """
         # The arguments belong to it: some models number their calls anew in every turn.
         asked = json.dumps(dict(call.arguments), sort_keys=True, default=str)
-        key = (call.actions.call_id, name, call.id, asked)
+        key = (diary, call.actions.call_id, name, call.id, asked)
         if writes and key in self._answers:
             return self._answers[key]
         answer = work(diary, Arguments(call.arguments, known))

@@ -41,7 +41,8 @@ class _Wish:
 
 
 class ToolCatalog:
-    """Knows the providers and makes an agent's tools. One per process: its calendar is shared."""
+    """Knows the providers and makes an agent's tools. One per process: a tenant's calls share a
+    calendar."""
 
     def __init__(
         self, providers: Iterable[ToolProvider] | None = None, clock: Clock | None = None
@@ -56,14 +57,16 @@ class ToolCatalog:
     def providers(self) -> Sequence[ToolProvider]:
         return tuple(self._providers.values())
 
-    def tools_for(self, wanted: Sequence[Any], *, time_zone: str = "") -> list[Tool]:
-        """The tools of every provider that is wanted, in order.
+    def tools_for(
+        self, wanted: Sequence[Any], *, time_zone: str = "", tenant: str = ""
+    ) -> list[Tool]:
+        """The tools of every provider that is wanted, in order, for calls of ``tenant``.
 
         A wish is a name (``"calendar"``), one tool of a provider (``"calendar.free_times"``), a
         name with options (``{"calendar": {"opens": "08:00"}}``) or an object with ``name`` and
         ``options``. Raises ``BadRequest`` that says what there is.
         """
-        context = ProviderContext(time_zone, partial(self._clock, _zone(time_zone)))
+        context = ProviderContext(time_zone, partial(self._clock, _zone(time_zone)), tenant)
         tools: dict[str, Tool] = {}
         for each in wanted:
             wish = _read_wish(each)

@@ -15,10 +15,12 @@ from parley.tools.spec import Tool
 @dataclass(frozen=True, slots=True)
 class ProviderContext:
     """What a provider may know of the agent. ``now()`` is the time in ``time_zone``, aware of it;
-    an empty ``time_zone`` is that of this machine."""
+    an empty ``time_zone`` is that of this machine. What a provider keeps belongs to ``tenant``: no
+    other may get to see it."""
 
     time_zone: str
     now: Callable[[], datetime]
+    tenant: str = ""
 
 
 class ToolProvider(Protocol):

@@ -50,12 +50,12 @@ class OneEngine:
         self.abilities = abilities
         self.models: list[str] = []
 
-    async def speaking(self, model: str) -> SpeakingEngine:
+    async def speaking(self, model: str, tenant: str) -> SpeakingEngine:
         self._note(model)
         assert self.speaks is not None
         return SpeakingEngine(self.speaks, self.name, self.name)
 
-    async def hearing(self, model: str) -> HearingEngine:
+    async def hearing(self, model: str, tenant: str) -> HearingEngine:
         self._note(model)
         assert self.hears is not None
         return HearingEngine(self.hears, self.name, self.name, self.abilities)  # type: ignore[arg-type]

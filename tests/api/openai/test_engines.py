@@ -73,7 +73,7 @@ def catalog() -> EngineCatalog:
     )
 
 
-def wishes(kind: str) -> Wishes:
+def wishes(kind: str, tenant: str) -> Wishes:
     return (EngineWish("whisper" if kind == "stt" else "builtin"),)
 
 
@@ -82,14 +82,14 @@ def wishes(kind: str) -> Wishes:
     ["", "auto", "default", "whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe-2025-12-15"],
 )
 async def test_names_of_openai_mean_the_houses_own_engine(model: str) -> None:
-    hearing = await CatalogDesk(catalog(), wishes).hearing(model)
+    hearing = await CatalogDesk(catalog(), wishes).hearing(model, "default")
 
     assert (hearing.name, hearing.model) == ("whisper", "small")
 
 
 @pytest.mark.parametrize("model", ["tts-1", "tts-1-hd", "gpt-4o-mini-tts", "tts:builtin", "auto"])
 async def test_the_same_for_speech(model: str) -> None:
-    speaking = await CatalogDesk(catalog(), wishes).speaking(model)
+    speaking = await CatalogDesk(catalog(), wishes).speaking(model, "default")
 
     assert speaking.name == "builtin"
 
@@ -109,7 +109,7 @@ async def test_the_same_for_speech(model: str) -> None:
 async def test_engines_and_their_models_are_found_by_name(
     model: str, engine: str, its_model: str
 ) -> None:
-    hearing = await CatalogDesk(catalog(), wishes).hearing(model)
+    hearing = await CatalogDesk(catalog(), wishes).hearing(model, "default")
 
     assert (hearing.name, hearing.model) == (engine, its_model)
 
@@ -119,7 +119,7 @@ async def test_engines_and_their_models_are_found_by_name(
 )
 async def test_what_nobody_has_is_not_found_and_not_fetched(model: str) -> None:
     with pytest.raises(ModelNotFound) as caught:
-        await CatalogDesk(catalog(), wishes).hearing(model)
+        await CatalogDesk(catalog(), wishes).hearing(model, "default")
 
     assert caught.value.param == "model"
 
@@ -127,7 +127,10 @@ async def test_what_nobody_has_is_not_found_and_not_fetched(model: str) -> None:
 async def test_an_engine_is_chosen_once_for_all_requests() -> None:
     desk = CatalogDesk(catalog(), wishes)
 
-    first, second = await desk.hearing("org/large"), await desk.hearing("org/large")
+    first, second = (
+        await desk.hearing("org/large", "default"),
+        await desk.hearing("org/large", "default"),
+    )
 
     assert first.engine is second.engine
 
@@ -138,18 +141,18 @@ async def test_whoever_tries_names_does_not_make_engines_list_their_models_each_
 
     for number in range(20):
         with pytest.raises(ModelNotFound):
-            await desk.hearing(f"guess-{number}")
+            await desk.hearing(f"guess-{number}", "default")
 
     assert Whisperer.listed == 1
 
 
 async def test_the_default_follows_the_wishes() -> None:
     wished = ["builtin"]
-    desk = CatalogDesk(catalog(), lambda kind: (EngineWish(wished[0]),))
+    desk = CatalogDesk(catalog(), lambda kind, tenant: (EngineWish(wished[0]),))
 
-    before = await desk.hearing("whisper-1")
+    before = await desk.hearing("whisper-1", "default")
     wished[0] = "whisper"
-    after = await desk.hearing("whisper-1")
+    after = await desk.hearing("whisper-1", "default")
 
     assert (before.name, after.name) == ("builtin", "whisper")
 
@@ -159,7 +162,7 @@ async def test_an_engine_that_does_not_start_fails_its_request_and_nothing_else(
     desk = CatalogDesk(house, wishes)
 
     with pytest.raises(EngineFailed):
-        await desk.speaking("cold")
+        await desk.speaking("cold", "default")
     await house.warm_up()
 
-    assert (await desk.speaking("tts-1")).name == "builtin"
+    assert (await desk.speaking("tts-1", "default")).name == "builtin"

@@ -75,10 +75,10 @@ class WrittenHouse:
 
     # ── what the turn runner needs ──────────────────────────────────────────────────────────
 
-    def all(self) -> list[Agent]:
+    def of(self, tenant: str) -> list[Agent]:
         return [self.agent]
 
-    def get(self, name: str = "") -> Agent:
+    def get(self, name: str = "", tenant: str = "") -> Agent:
         if name in ("", self.agent.name):
             return self.agent
         raise NotFound(f"There is no agent {name!r}.", hint=f"Known: {self.agent.name}.")
@@ -96,15 +96,15 @@ class WrittenHouse:
             SpeechOptions(),
         )
 
-    def tools_for(self, agent: Agent) -> Sequence[Tool]:
+    def tools_for(self, agent: Agent, tenant: str) -> Sequence[Tool]:
         return self.tools
 
     # ── what the audio of chat needs ────────────────────────────────────────────────────────
 
-    async def hearing(self, model: str) -> HearingEngine:
+    async def hearing(self, model: str, tenant: str) -> HearingEngine:
         return HearingEngine(self.stt, "fake")
 
-    async def speaking(self, model: str) -> SpeakingEngine:
+    async def speaking(self, model: str, tenant: str) -> SpeakingEngine:
         return SpeakingEngine(self.tts, "fake")
 
     # ── the server ──────────────────────────────────────────────────────────────────────────

@@ -148,6 +148,18 @@ async def test_a_request_that_is_given_up_blames_nobody():
     assert all(each.breaker.failures == 0 and each.busy == 0 for each in instances.all)
 
 
+async def test_a_server_that_lacks_the_model_serves_only_where_all_lack_it():
+    instances = three()
+    instances.all[0].lacks_model = instances.all[1].lacks_model = True
+    while_one_has_it = {await ask(instances) for _ in range(6)}
+    instances.all[2].lacks_model = True
+
+    while_none_has_it = {await ask(instances) for _ in range(6)}
+
+    assert while_one_has_it == {"http://c"}
+    assert while_none_has_it == set(URLS)
+
+
 async def test_closing_closes_every_client():
     instances = three()
 

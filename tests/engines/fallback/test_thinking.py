@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -213,16 +212,11 @@ async def test_an_interrupted_reply_closes_the_model_and_blames_it_for_nothing()
 
 
 async def test_signs_of_life_keep_a_model_that_works_on_a_tool_call():
-    class Slow(FakeChatter):
-        async def chat(self, messages, tools, options):
-            yield Delta(text="Let me see. ")
-            for _ in range(6):
-                await asyncio.sleep(0.1)
-                yield Delta()
-            yield Delta(tools=(ToolRequest("call_1", "look", {}),))
-
+    looks = Delta(tools=(ToolRequest("call_1", "look", {}),))
+    works = [Delta(text="Let me see. "), *[Delta()] * 6, looks]
+    slow = FakeChatter(lambda _: works, fault=Fault(drip_s=0.1))
     told = Told()
-    chat = chain_of("llm", Slow(lambda _: ""), FakeChatter(lambda _: "No.")).for_call(told)
+    chat = chain_of("llm", slow, FakeChatter(lambda _: "No.")).for_call(told)
 
     deltas = await reply(chat)
 

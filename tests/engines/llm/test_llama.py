@@ -8,10 +8,11 @@ import sys
 from collections.abc import AsyncIterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from parley.core.errors import BadRequest, EngineUnavailable, ModelMissing
+from parley.core.errors import BadRequest, EngineUnavailable
 from parley.engines.llm.llama import SPEC, Llama, LlamaOptions
 from parley.engines.llm.llama_prompt import Segment, llama_prompt
 from parley.engines.llm.llama_text import LlamaTokenizer, ReplyReader
@@ -160,6 +161,19 @@ async def test_the_kept_beginning_of_a_prompt_changes_no_word_of_the_reply(folde
     assert len(replies) == 1
 
 
+async def test_the_kept_beginning_of_a_prompt_is_its_tenants_alone(folder: Path) -> None:
+    engine = Llama(LlamaOptions(model=str(folder), temperature=0))
+    reused: list[bool] = []
+
+    for tenant in ("acme", "acme", "bee", "acme"):
+        how: dict[str, Any] = {}
+        engine._start(["You", "are", "secret"], ["Hi"], how, tenant)
+        reused.append("static_prompt" in how)
+    await engine.close()
+
+    assert reused == [True, True, False, True]
+
+
 async def test_a_reply_ends_before_a_stop_sequence(llama: Llama) -> None:
     whole = text_of(await said(llama, ChatOptions(max_tokens=40)))
     stop = whole[20:23]
@@ -215,20 +229,6 @@ async def test_a_conversation_beyond_the_context_is_refused_with_its_length(fold
     with pytest.raises(BadRequest, match=r"tokens long.*256.*context_tokens"):
         await said(engine, ChatOptions(), tools=[BOOK])
     await engine.close()
-
-
-async def test_a_missing_model_is_named_with_the_command_that_fetches_it(tmp_path: Path) -> None:
-    options = LlamaOptions(model="3b", data_dir=tmp_path)
-    engine = Llama(options)
-
-    status = await engine.check()
-
-    assert (status.ok, status.missing_model) == (False, "3b")
-    assert "parley models pull llama:3b" in status.hint
-    assert not SPEC.available(options)
-    with pytest.raises(ModelMissing) as failure:
-        await said(engine, ChatOptions())
-    assert failure.value.model == "3b"
 
 
 async def test_a_broken_model_is_told_plainly(tmp_path: Path) -> None:

@@ -34,6 +34,11 @@ async def answering(*replies, slots=2, **options):
         yield server, chatter
 
 
+def warm(server):
+    """Of each request, whether it may be compared with what the slot has had."""
+    return [body["cache_prompt"] for body in server.asked]
+
+
 def slots_asked(server):
     return [body.get("id_slot") for body in server.asked]
 
@@ -97,6 +102,43 @@ async def test_without_a_conversation_or_slots_nothing_is_pinned():
         await text_of(chatter)
 
     assert slots_asked(server) == [None, None]
+
+
+async def test_a_slot_that_another_tenant_had_is_read_anew():
+    async with answering(slots=1) as (server, chatter):
+        for tenant in ("acme", "acme", "bee", "bee", "acme"):
+            await text_of(chatter, conversation=f"call of {tenant}", tenant=tenant)
+
+    assert warm(server) == [True, True, False, True, False]
+
+
+async def test_with_slots_of_their_own_tenants_keep_their_prompts_warm():
+    async with answering(slots=2) as (server, chatter):
+        for tenant in ("acme", "bee", "acme", "bee"):
+            await text_of(chatter, conversation=f"call of {tenant}", tenant=tenant)
+
+    assert warm(server) == [True, True, True, True]
+
+
+async def test_where_the_server_chooses_the_slot_nothing_stays_warm_between_tenants():
+    async with answering(slots=2) as (server, chatter):
+        await text_of(chatter, tenant="acme")
+        await text_of(chatter, conversation="c", tenant="acme")
+        await text_of(chatter, tenant="acme")
+        await text_of(chatter, tenant="bee")
+        await text_of(chatter, conversation="c", tenant="acme")
+        await text_of(chatter, conversation="c", tenant="acme")
+        await text_of(chatter, tenant="acme")
+
+    assert warm(server) == [True, True, True, False, False, True, False]
+
+
+async def test_what_the_house_asks_for_itself_cools_nobodys_prompt():
+    async with answering(slots=1) as (server, chatter):
+        for tenant in ("", "acme", "", "acme"):
+            await text_of(chatter, tenant=tenant)
+
+    assert warm(server) == [True, True, True, True]
 
 
 async def test_closing_the_iterator_stops_the_generation():

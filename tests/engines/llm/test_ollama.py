@@ -264,18 +264,18 @@ async def test_an_ollama_that_lacks_the_model_gets_it_and_meanwhile_no_requests(
     ):
         await chatter.check()
         for _ in range(3):
-            assert await ask(chatter)
-        asked_before = len(empty.chats)
+            await text_of(chatter)
+        asked_before = len(empty.asked)
         async for _ in chatter.pull("llama3.2:3b"):
             pass
         status = await chatter.check()
         for _ in range(2):
-            assert await ask(chatter)
+            await text_of(chatter)
 
     assert asked_before == 0
     assert (good.pulls, empty.pulls) == ([], ["llama3.2:3b"])
     assert status.ok and not status.missing_model
-    assert len(empty.chats) == 1
+    assert len(empty.asked) == 1
 
 
 async def test_a_model_is_fetched_to_every_ollama_that_can_be_reached():

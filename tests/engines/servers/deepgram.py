@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from tests.engines.servers.http import HttpReply, HttpRequest, HttpServer
+from tests.engines.servers.web_sockets import WebSocketServer
 
 Fault = Literal[
     "",
@@ -44,12 +45,15 @@ class Listening:
     is_over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class DeepgramListenServer:
+class DeepgramListenServer(WebSocketServer):
     """``/v1/listen``: understands ``words`` at one per ``word_ms``; ``final_after_ms`` endpoints.
 
     ``answers_finalize`` off is Deepgram when nothing is left to finalise: it says nothing.
     ``fault`` happens at the second message of sound, or at the handshake.
     """
+
+    url_form = "http://127.0.0.1:{port}"
+    max_queue = None
 
     def __init__(
         self,
@@ -60,43 +64,17 @@ class DeepgramListenServer:
         answers_finalize: bool = True,
         fault: Fault = "",
     ) -> None:
+        super().__init__()
         self.words = words.split()
         self.word_ms = word_ms
         self.final_after_ms = final_after_ms
         self.answers_finalize = answers_finalize
         self.fault = fault
         self.calls: list[Listening] = []
-        self._is_over = asyncio.Event()
-        self._server: Server | None = None
-        self._port = 0
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
-
-    async def __aenter__(self) -> DeepgramListenServer:
-        self._server = await serve(
-            self._listen,
-            "127.0.0.1",
-            0,
-            process_request=self._receive,
-            close_timeout=1,
-            max_queue=None,
-        )
-        self._port = next(iter(self._server.sockets)).getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._is_over.set()
-        self._server.close()
-        for connection in list(self._server.connections):
-            connection.transport.abort()
-        await self._server.wait_closed()
-
-    async def _receive(self, connection: ServerConnection, request: Request) -> Response | None:
+    async def receive(self, connection: ServerConnection, request: Request) -> Response | None:
         if self.fault == "deaf":
-            await self._is_over.wait()
+            await self.is_over.wait()
         if request.headers.get("Authorization") != f"Token {KEY}" or self.fault == "401":
             return _refusal(401, "Unauthorized", "Invalid credentials.")
         if self.fault in ("400", "402", "429"):
@@ -105,7 +83,7 @@ class DeepgramListenServer:
             return connection.respond(200, "{}")
         return None
 
-    async def _listen(self, connection: ServerConnection) -> None:
+    async def talk(self, connection: ServerConnection) -> None:
         assert connection.request is not None
         call = Listening(parse_qs(urlsplit(connection.request.path).query))
         self.calls.append(call)
@@ -139,7 +117,7 @@ class DeepgramListenServer:
         elif self.fault == "data":
             await connection.close(1008, "DATA-0000")
         elif self.fault == "hang":
-            await self._is_over.wait()
+            await self.is_over.wait()
         elif self.fault == "garbage":
             await connection.send("}")
         elif self.fault == "error":

@@ -6,10 +6,12 @@ import asyncio
 import json
 from typing import Any, Literal
 
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 
 from tests.engines.servers.piper_http import LOUD, MS_PER_LETTER, wav_file
+from tests.engines.servers.web_sockets import WebSocketServer
 
 Dialect = Literal["once", "lasting"]
 Fault = Literal[
@@ -18,12 +20,14 @@ Fault = Literal[
 RATE_HZ = 22_050
 
 
-class PiperSocketServer:
+class PiperSocketServer(WebSocketServer):
     """``once``: greets, ``type``, one text per connection. ``lasting``: ``status``, many texts.
 
     With ``waits`` the sound behind the first piece waits for ``go_on``. ``fault`` strikes after
     the first piece. ``has_left`` is set when a connection has ended.
     """
+
+    url_form = "ws://127.0.0.1:{port}/tts"
 
     def __init__(
         self,
@@ -33,6 +37,7 @@ class PiperSocketServer:
         sends_wav: bool = False,
         fault: Fault = "",
     ) -> None:
+        super().__init__()
         self.dialect = dialect
         self.waits = waits
         self.sends_wav = sends_wav
@@ -41,35 +46,13 @@ class PiperSocketServer:
         self.has_left = asyncio.Event()
         self.requests: list[dict[str, Any]] = []
         self.connections = 0
-        self._is_over = asyncio.Event()
-        self._server: Server | None = None
-        self._port = 0
 
-    @property
-    def url(self) -> str:
-        return f"ws://127.0.0.1:{self._port}/tts"
-
-    async def __aenter__(self) -> PiperSocketServer:
-        self._server = await serve(
-            self._talk, "127.0.0.1", 0, process_request=self._refuse, close_timeout=1
-        )
-        self._port = next(iter(self._server.sockets)).getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._is_over.set()
-        self._server.close()
-        for connection in list(self._server.connections):
-            connection.transport.abort()
-        await self._server.wait_closed()
-
-    async def _refuse(self, connection: ServerConnection, request: object) -> Any:
+    async def receive(self, connection: ServerConnection, request: Request) -> Response | None:
         if self.fault == "deaf":
-            await self._is_over.wait()
+            await self.is_over.wait()
         return connection.respond(429, "busy\n") if self.fault == "429" else None
 
-    async def _talk(self, connection: ServerConnection) -> None:
+    async def talk(self, connection: ServerConnection) -> None:
         self.connections += 1
         try:
             if self.dialect == "once":
@@ -112,5 +95,5 @@ class PiperSocketServer:
         elif self.fault == "no_end":
             await connection.close(1000)
         elif self.fault == "hang":
-            await self._is_over.wait()
+            await self.is_over.wait()
         return False

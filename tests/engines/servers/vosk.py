@@ -7,8 +7,11 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from tests.engines.servers.web_sockets import WebSocketServer
 
 Dialect = Literal["python", "no_reset", "cpp"]
 Fault = Literal[
@@ -28,7 +31,7 @@ class VoskConversation:
     is_over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class VoskServer:
+class VoskServer(WebSocketServer):
     """Understands ``words`` at one word per ``word_ms`` of sound, from the start of each utterance.
 
     With ``final_after_ms`` it hears a pause after so much sound. ``dialect``: ``no_reset`` is
@@ -47,6 +50,7 @@ class VoskServer:
         fault: Fault = "",
         alternatives: bool = False,
     ) -> None:
+        super().__init__()
         self.words = words.split()
         self.word_ms = word_ms
         self.final_after_ms = final_after_ms
@@ -56,40 +60,17 @@ class VoskServer:
         self.conversations: list[VoskConversation] = []
         self.is_stuck = asyncio.Event()
         self.let_drip = asyncio.Event()
-        self._is_over = asyncio.Event()
-        self._server: Server | None = None
-        self._port = 0
 
-    @property
-    def url(self) -> str:
-        return f"ws://127.0.0.1:{self._port}"
-
-    async def __aenter__(self) -> VoskServer:
-        self._is_over.clear()
-        self._server = await serve(
-            self._talk, "127.0.0.1", self._port, process_request=self._refuse, close_timeout=1
-        )
-        self._port = next(iter(self._server.sockets)).getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._is_over.set()
-        self._server.close()
-        for connection in list(self._server.connections):
-            connection.transport.abort()
-        await self._server.wait_closed()
-
-    async def _refuse(self, connection: ServerConnection, request: object) -> Any:
+    async def receive(self, connection: ServerConnection, request: Request) -> Response | None:
         if self.fault == "deaf":
-            await self._is_over.wait()
+            await self.is_over.wait()
         if self.fault in ("401", "429"):
             response = connection.respond(int(self.fault), "not now\n")
             response.headers["Retry-After"] = "7"
             return response
         return None
 
-    async def _talk(self, connection: ServerConnection) -> None:
+    async def talk(self, connection: ServerConnection) -> None:
         conversation = VoskConversation()
         self.conversations.append(conversation)
         recogniser = _Recogniser(self)
@@ -146,11 +127,14 @@ class VoskServer:
                 await connection.close(1011, "internal error")
                 return False
             if self.fault == "hang":
-                await self._is_over.wait()
+                await self.is_over.wait()
             if self.fault in ("garbage", "no_object"):
                 await connection.send("{{" if self.fault == "garbage" else "[1]")
                 return True
             if self.fault == "drip":
+                # When it has answered two pings the client has sent all that it would.
+                for _ in range(2):
+                    await (await connection.ping())
                 self.is_stuck.set()
                 await self.let_drip.wait()
         await connection.send(json.dumps(recogniser.hear(len(pcm))))

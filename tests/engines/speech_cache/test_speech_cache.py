@@ -262,3 +262,38 @@ def test_a_voice_that_acts_out_tags_still_says_so_and_without_a_cache_nothing_st
         cached_speech(FakeSynthesizer(), "f", options, SpeechCache(1)), TagPerformer
     )
     assert cached_speech(actor, "actor", options, None) is actor
+
+
+async def test_what_is_spoken_in_advance_for_a_tenant_is_at_hand_for_it_alone():
+    engine, cache = FakeSynthesizer(), SpeechCache(10_000_000)
+    voice = cached(engine, cache)
+    greeting = "Welcome to the secret shop. " * 20
+
+    await voice.keep([greeting], SpeechOptions(tenant="acme"))
+    await said(voice, greeting, SpeechOptions(tenant="acme"))
+    spoken_for_acme = len(engine.texts)
+    await said(voice, greeting, SpeechOptions(tenant="bee"))
+
+    assert (spoken_for_acme, len(engine.texts)) == (1, 2)
+
+
+async def test_no_name_of_a_tenant_means_everybody():
+    engine, cache = FakeSynthesizer(), SpeechCache(1_000_000)
+    voice = cached(engine, cache)
+
+    for tenant in ("*", "*", "", "None", "acme"):
+        await said(voice, "Hello", SpeechOptions(tenant=tenant))
+
+    assert len(engine.texts) == 5
+
+
+async def test_two_tenants_at_once_do_not_hear_one_synthesis():
+    engine, cache = GatedVoice(), SpeechCache(1_000_000)
+    voice = cached(engine, cache)
+    engine.gate.set()
+
+    await asyncio.gather(
+        *(said(voice, "Hello there.", SpeechOptions(tenant=tenant)) for tenant in "ab")
+    )
+
+    assert (len(engine.texts), cache.figures.joined) == (2, 0)

@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 
 from parley.core.audio import Audio
-from parley.core.errors import BadAudio, EngineUnavailable, ModelMissing, NotSupported
+from parley.core.errors import BadAudio, EngineUnavailable, NotSupported
+from parley.engines.fallback.limits import USUAL_LIMITS
 from parley.engines.spec import TranscribeOptions, TranscriptPart
 from parley.engines.stt.whisper import SPEC, Whisper, WhisperOptions
+from parley.testing.engines import FakeTranscriber
+from tests.engines.fallback.chains import chain_of
 from tests.engines.models.tiny_whisper import make_tiny_whisper
 
 pytest.importorskip("faster_whisper", reason="the extra whisper is not installed")
@@ -105,6 +108,16 @@ async def test_near_silence_never_reaches_the_model_and_has_no_text(whisper: Whi
     assert [(part.text, part.final) for part in parts] == [("", True)]
 
 
+async def test_silence_is_no_failure_to_a_chain(whisper: Whisper) -> None:
+    chain = chain_of("stt", whisper, FakeTranscriber("no"), limits=USUAL_LIMITS.stt)
+    audio = microphone(asyncio.Event(), level=20)
+
+    parts = [part async for part in chain.transcribe(audio, TranscribeOptions())]
+
+    assert [part.text for part in parts if part.final] == [""]
+    assert chain.members[0].is_well
+
+
 async def test_a_sentence_that_whisper_invents_is_dropped(tmp_path: Path) -> None:
     says = (" Thanks", " for", " watching!")
     engine = Whisper(WhisperOptions(model=str(make_tiny_whisper(tmp_path / "m", says))))
@@ -153,19 +166,6 @@ async def test_a_recognition_that_is_given_up_lets_the_next_one_in(whisper: Whis
     await asyncio.gather(given_up, return_exceptions=True)
 
     assert text_of(await heard(whisper)) == "hello there"
-
-
-async def test_a_missing_model_is_named_with_the_command_that_fetches_it(tmp_path: Path) -> None:
-    options = WhisperOptions(model="small.en", data_dir=tmp_path)
-    engine = Whisper(options)
-
-    status = await engine.check()
-
-    assert (status.ok, status.missing_model) == (False, "small.en")
-    assert "parley models pull whisper:small.en" in status.hint
-    assert not SPEC.available(options)
-    with pytest.raises(ModelMissing):
-        await heard(engine)
 
 
 async def test_a_broken_model_is_told_plainly(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from parley.core.audio import Audio
-from parley.core.errors import EngineUnavailable, ModelMissing, NotFound
+from parley.core.errors import EngineUnavailable, NotFound
 from parley.engines.spec import SpeechOptions
-from parley.engines.tts.kokoro import SPEC, Kokoro, KokoroOptions
+from parley.engines.tts.kokoro import Kokoro, KokoroOptions
 from parley.engines.tts.kokoro_phonemes import MOST_TOKENS, NUMBERS, symbols, tokens_of
+from parley.engines.tts.kokoro_voices import FIRST_VOICES
 
 pytest.importorskip("espeakng_loader", reason="the extra espeak is not installed")
 
@@ -203,18 +204,10 @@ async def test_two_callers_are_spoken_to_at_the_same_time(kokoro: Kokoro) -> Non
 # ── what can be wrong ────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_missing_model_is_named_with_the_command_that_fetches_it(tmp_path: Path) -> None:
-    options = KokoroOptions(data_dir=tmp_path)
-    engine = Kokoro(options)
+def test_without_its_model_it_lists_a_voice_of_each_language(tmp_path: Path) -> None:
+    voices = Kokoro(KokoroOptions(data_dir=tmp_path)).voices()
 
-    status = await engine.check()
-
-    assert status.missing_model == "v1.0"
-    assert "parley models pull kokoro:v1.0" in status.hint
-    assert not SPEC.available(options)
-    assert {voice.language for voice in engine.voices()} >= {"en-us", "pt-br"}
-    with pytest.raises(ModelMissing):
-        await spoken(engine)
+    assert {voice.language for voice in voices} == set(FIRST_VOICES)
 
 
 @pytest.mark.parametrize("broken", ["model.onnx", "af_heart.bin"])

@@ -56,6 +56,15 @@ async def test_a_short_word_is_speech_wherever_it_falls_between_the_windows(sile
     assert missed == []
 
 
+async def test_who_speaks_from_the_first_packet_on_is_heard_as_soon_as_later(silero):
+    spoken = await CallerVoice()("what are your opening hours")
+
+    at_once = (await states(analyzer(silero), spoken)).index(VADState.SPEAKING)
+    later = (await states(analyzer(silero), SECOND + spoken)).index(VADState.SPEAKING)
+
+    assert at_once <= later - len(SECOND) // PIECE + 2
+
+
 @pytest.mark.parametrize("amplitude", [0, 3, 30])
 async def test_the_noise_of_a_quiet_room_is_no_speech(silero, amplitude):
     noise = np.random.default_rng(1).normal(0, amplitude, 3 * RATE_HZ).astype(np.int16).tobytes()

@@ -251,7 +251,7 @@ class ToneTrack(MediaStreamTrack):
     def __init__(self, pcm: bytes = b"") -> None:
         super().__init__()
         self.pcm = pcm
-        self._at = 0
+        self.at = 0
         self._start_s: float | None = None
         self._samples = 0
 
@@ -262,8 +262,8 @@ class ToneTrack(MediaStreamTrack):
         if self._start_s is None:
             self._start_s = loop.time()
         await asyncio.sleep(max(0.0, self._start_s + self._samples / self.rate_hz - loop.time()))
-        piece = self.pcm[self._at : self._at + 1920].ljust(1920, b"\0")
-        self._at += 1920
+        piece = self.pcm[self.at : self.at + 1920].ljust(1920, b"\0")
+        self.at += 1920
         frame = av.AudioFrame.from_ndarray(
             np.frombuffer(piece, np.int16)[None, :], format="s16", layout="mono"
         )

@@ -76,7 +76,7 @@ class ChatAudio:
 
     async def voice(self, body: ChatBody, tenant: str) -> Speaker:
         """Who speaks the reply. Raises for a voice or a form that isn't to be had."""
-        speaking = await self._speaking.speaking("")
+        speaking = await self._speaking.speaking("", tenant)
         wanted = body.audio.voice if body.audio else ""
         name = str(wanted.get("id", "")) if isinstance(wanted, dict) else wanted
         form = _form(body)
@@ -102,7 +102,7 @@ class ChatAudio:
     async def _heard(self, number: int, part: dict[str, Any], tenant: str) -> dict[str, Any]:
         if part["type"] != "input_audio":
             return part
-        hearing = await self._hearing.hearing("")
+        hearing = await self._hearing.hearing("", tenant)
         options = TranscribeOptions(language="", tenant=tenant)
         said: list[str] = []
         with await asyncio.to_thread(

@@ -29,7 +29,7 @@ _BY = "the request's model"
 
 
 class Agents(Protocol):
-    def get(self, name: str = "") -> Agent:
+    def get(self, name: str = "", tenant: str = "") -> Agent:
         """Raises ``NotFound``."""
         ...
 
@@ -84,14 +84,24 @@ class ChatDirectory:
         self._opening = asyncio.Lock()
 
     async def find(self, model: str, tenant: str) -> Answerer:
-        name = self._aliases.get(model, model)
+        name = self._meaning(model, tenant) or model
         try:
             return await self._find(name, tenant)
         except ModelNotFound:
-            anybody = self._aliases.get(ANY_NAME)
+            anybody = self._meaning(ANY_NAME, tenant)
             if anybody is None or name == anybody or name.startswith(AGENT_PREFIX):
                 raise
             return await self._find(anybody, tenant)
+
+    def _meaning(self, alias: str, tenant: str) -> str | None:
+        """What the alias stands for. One for another tenant's agent is none at all."""
+        name = self._aliases.get(alias)
+        if name is not None and name.startswith(AGENT_PREFIX):
+            try:
+                self._agents.get(name.removeprefix(AGENT_PREFIX), tenant)
+            except NotFound:
+                return None
+        return name
 
     async def choose_again(self) -> None:
         """A model has come, or an engine: what was settled on may not be the best any more."""
@@ -100,7 +110,7 @@ class ChatDirectory:
     async def _find(self, name: str, tenant: str) -> Answerer:
         if name.startswith(AGENT_PREFIX):
             try:
-                agent = self._agents.get(name.removeprefix(AGENT_PREFIX) or "?")
+                agent = self._agents.get(name.removeprefix(AGENT_PREFIX) or "?", tenant)
             except NotFound as error:
                 raise ModelNotFound(error.message, hint=error.hint, param="model") from error
             return AgentAnswers(agent, self._runner)

@@ -17,7 +17,15 @@ from parley.engines.fallback.limits import ChainLimits, StageLimits
 from parley.engines.found import Spec
 from parley.engines.options import options_for
 from parley.engines.shelf import ModelShelf, ShelfList
-from parley.engines.spec import Ability, EngineOptions, Kind, Synthesizer, Transcriber
+from parley.engines.spec import (
+    Ability,
+    EngineOptions,
+    Kind,
+    Synthesizer,
+    Transcriber,
+    Voice,
+    voices_for,
+)
 from parley.engines.wish import ANY, EngineWish, Wishes
 
 Guard = Callable[..., Any]
@@ -46,12 +54,18 @@ async def open_to_all() -> None:
 
 @dataclass(frozen=True)
 class SpeakingEngine:
-    """Who speaks. ``name`` is the engine's, ``model`` the one that it speaks with."""
+    """Who speaks. ``name`` is the engine's, ``model`` the one that it speaks with, ``tenant`` to
+    whom."""
 
     engine: Synthesizer
     name: str
     model: str = ""
     owns_voice: Callable[[str], bool] = field(default=lambda voice: False)
+    tenant: str = ""
+
+    def voices(self) -> list[Voice]:
+        """Those that the tenant may hear of."""
+        return voices_for(self.tenant, self.engine.voices())
 
 
 @dataclass(frozen=True)
@@ -65,14 +79,14 @@ class HearingEngine:
 
 
 class SpeakingDesk(Protocol):
-    async def speaking(self, model: str) -> SpeakingEngine:
-        """Open and warm; "" is the default one. Raises ``ModelNotFound``."""
+    async def speaking(self, model: str, tenant: str) -> SpeakingEngine:
+        """Open and warm; "" is the tenant's default one. Raises ``ModelNotFound``."""
         ...
 
 
 class HearingDesk(Protocol):
-    async def hearing(self, model: str) -> HearingEngine:
-        """Open and warm; "" is the default one. Raises ``ModelNotFound``."""
+    async def hearing(self, model: str, tenant: str) -> HearingEngine:
+        """Open and warm; "" is the tenant's default one. Raises ``ModelNotFound``."""
         ...
 
 
@@ -83,7 +97,7 @@ class _Found:
     engine: Any
 
 
-def default_wishes(kind: Kind) -> Wishes:
+def default_wishes(kind: Kind, tenant: str) -> Wishes:
     return ANY
 
 
@@ -92,45 +106,46 @@ class CatalogDesk:
 
     A model is named by its engine (``builtin``, ``tts:piper``), by engine and model
     (``whisper:small``), or by its own id where one engine has it. OpenAI's names, ``auto`` and
-    ``default`` mean the house's own engines: ``wishes`` says which those are.
+    ``default`` mean the engines of a tenant's default agent: ``wishes`` says which those are.
     """
 
     def __init__(
-        self, catalog: EngineCatalog, wishes: Callable[[Kind], Wishes] = default_wishes
+        self, catalog: EngineCatalog, wishes: Callable[[Kind, str], Wishes] = default_wishes
     ) -> None:
         self._catalog = catalog
         self._wishes = wishes
         self._shelf = ModelShelf(catalog.found, catalog.values, is_offline=catalog.is_offline)
         self._listed = ShelfList()
         self._listed_until_s = 0.0
-        self._found: dict[tuple[SpeechKind, str], _Found] = {}
+        self._found: dict[tuple[SpeechKind, str, str], _Found] = {}
         self._choosing = asyncio.Lock()
 
-    async def speaking(self, model: str) -> SpeakingEngine:
-        found = await self._find("tts", model)
-        spec = found.choice.spec
-        return SpeakingEngine(found.engine, spec.name, _model_of(found.choice), spec.owns_voice)
+    async def speaking(self, model: str, tenant: str) -> SpeakingEngine:
+        found = await self._find("tts", model, tenant)
+        spec, its_model = found.choice.spec, _model_of(found.choice)
+        return SpeakingEngine(found.engine, spec.name, its_model, spec.owns_voice, tenant)
 
-    async def hearing(self, model: str) -> HearingEngine:
-        found = await self._find("stt", model)
+    async def hearing(self, model: str, tenant: str) -> HearingEngine:
+        found = await self._find("stt", model, tenant)
         spec = found.choice.spec
         return HearingEngine(found.engine, spec.name, _model_of(found.choice), spec.abilities)
 
-    async def _find(self, kind: SpeechKind, model: str) -> _Found:
-        key = (kind, "" if _is_default(kind, model) else model)
+    async def _find(self, kind: SpeechKind, model: str, tenant: str) -> _Found:
+        # Whoever names a model gets the same one as everybody.
+        key = (kind, "", tenant) if _is_default(kind, model) else (kind, model, "")
         held = self._found.get(key)
-        if held is not None and (key[1] or held.wishes == self._wishes(kind)):
+        if held is not None and (key[1] or held.wishes == self._wishes(kind, tenant)):
             return held
         async with self._choosing:
-            wishes = await self._wishes_for(kind, key[1])
+            wishes = await self._wishes_for(*key)
             choice = await self._catalog.choose(kind, wishes)
             await self._catalog.warm(choice)
             self._found[key] = _Found(wishes, choice, self._catalog.chain(choice, _LIMITS))
             return self._found[key]
 
-    async def _wishes_for(self, kind: SpeechKind, model: str) -> Wishes:
+    async def _wishes_for(self, kind: SpeechKind, model: str, tenant: str) -> Wishes:
         if not model:
-            return self._wishes(kind)
+            return self._wishes(kind, tenant)
         prefix, colon, rest = model.partition(":")
         named = rest if colon and prefix == kind else model
         specs = self._catalog.found.of(kind)

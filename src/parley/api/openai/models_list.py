@@ -57,8 +57,8 @@ class ListedModel:
 
 
 class AgentList(Protocol):
-    def all(self) -> Sequence[Agent]:
-        """Every agent, the default one first."""
+    def of(self, tenant: str) -> Sequence[Agent]:
+        """The agents that the tenant can call, the default one first."""
         ...
 
 
@@ -96,8 +96,9 @@ class ModelList:
         kept = await self._kept_models()
         listed = [
             ListedModel(f"{AGENT_PREFIX}{agent.name}", ("llm",), says=agent.label)
-            for agent in self._agents.all()
+            for agent in self._agents.of(tenant)
         ]
+        agents = {each.id for each in listed}
         named: dict[str, ListedModel] = {}
         for spec in self._specs():
             for model in self._of(spec, kept):
@@ -108,7 +109,8 @@ class ModelList:
         also = [
             ListedModel(alias, ("llm",), says=f"Another name for {model}.")
             for alias, model in self._aliases.items()
-            if alias != ANY_NAME
+            # Another tenant's agent has no other name either.
+            if alias != ANY_NAME and (model in agents or not model.startswith(AGENT_PREFIX))
         ]
         return [*listed, *named.values(), *also]
 

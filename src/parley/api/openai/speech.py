@@ -141,7 +141,7 @@ class _Speech:
     async def _order(self, body: SpeechBody, tenant: str) -> _Order:
         if not body.input.strip():
             raise InvalidValue("There is nothing to say.", param="input")
-        speaking = await self._desk.speaking(body.model)
+        speaking = await self._desk.speaking(body.model, tenant)
         text = await speakable(body.input, tags=performed_tags(speaking.engine))
         if not text:
             raise InvalidValue("Nothing of this can be said.", param="input")

@@ -125,7 +125,7 @@ class _Transcriptions:
         async with AsyncExitStack() as stack:
             stack.callback(form.close)
             wanted = read_wanted(form, translates=translates)
-            hearing = await self._desk.hearing(wanted.model)
+            hearing = await self._desk.hearing(wanted.model, tenant_of(request))
             _require_abilities(wanted, hearing)
             sound = await asyncio.to_thread(self._opened, form)
             stack.callback(sound.close)

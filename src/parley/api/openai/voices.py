@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 
 from parley.api.openai.answers import VoiceList
+from parley.api.openai.bodies import tenant_of
 from parley.api.openai.engines import Guard, SpeakingDesk, SpeakingEngine
 from parley.core.answers import ENGINE_FAULTS, answers
 from parley.core.errors import InvalidValue
@@ -44,7 +45,7 @@ def local_voice(speaking: SpeakingEngine, wanted: str, language: str = "") -> st
 
     Raises ``InvalidValue`` for a voice that nobody has.
     """
-    voices = speaking.engine.voices()
+    voices = speaking.voices()
     known = {voice.id for voice in voices}
     if not wanted or wanted in known:
         return wanted
@@ -102,10 +103,10 @@ class _Voices:
         )
         return router
 
-    async def list(self, model: str = "") -> dict[str, Any]:
+    async def list(self, request: Request, model: str = "") -> dict[str, Any]:
         """The voices of a model, or of the default one; OpenAI's names come last."""
-        speaking = await self._desk.speaking(model)
-        own = [_entry(voice, speaking) for voice in speaking.engine.voices()]
+        speaking = await self._desk.speaking(model, tenant_of(request))
+        own = [_entry(voice, speaking) for voice in speaking.voices()]
         known = {entry["id"] for entry in own}
         aliases = [
             _entry(Voice(name, name.title(), LANGUAGE), speaking, local_voice(speaking, name))

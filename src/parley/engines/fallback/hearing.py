@@ -9,19 +9,19 @@ from contextlib import aclosing
 
 from parley.core.audio import Audio
 from parley.core.errors import EngineFailed, ParleyError
-from parley.engines.fallback.chain import Attempt, Chain, Request, Tell
+from parley.engines.fallback.chain import Attempt, Request, Tell
+from parley.engines.fallback.head import ChainHead
 from parley.engines.fallback.limits import StageLimits
-from parley.engines.fallback.member import Member
 from parley.engines.fallback.recording import Recording
 from parley.engines.fallback.timing import closing, silent_for
 from parley.engines.patience import patience
-from parley.engines.spec import Status, TranscribeOptions, Transcriber, TranscriptPart
+from parley.engines.spec import TranscribeOptions, Transcriber, TranscriptPart
 
 # Who hears all of an utterance at its end may take this share of its length more.
 SHARE_OF_LENGTH = 0.15
 
 
-class FallbackTranscriber:
+class FallbackTranscriber(ChainHead[Transcriber]):
     """A ``Transcriber`` over several.
 
     The utterance is kept while it is heard: the next recogniser gets all of it, as fast as it
@@ -29,22 +29,9 @@ class FallbackTranscriber:
     are shown as partial ones and stand at the end.
     """
 
-    def __init__(self, chain: Chain[Transcriber]) -> None:
-        self.chain = chain
-
     def for_call(self, tell: Tell, limits: StageLimits | None = None) -> FallbackTranscriber:
         """The same engines for one call, which is told of replacements."""
         return FallbackTranscriber(self.chain.for_call(tell, limits))
-
-    @property
-    def members(self) -> tuple[Member[Transcriber], ...]:
-        return self.chain.members
-
-    async def warm_up(self) -> None:
-        await self.chain.serving.engine.warm_up()
-
-    async def check(self) -> Status:
-        return await self.chain.serving.engine.check()
 
     async def transcribe(
         self, audio: AsyncIterator[Audio], options: TranscribeOptions
@@ -69,9 +56,6 @@ class FallbackTranscriber:
                         raise
                     attempt.started_s = max(attempt.started_s, _waiting_since_s(recording))
                     await request.failed(attempt, error)
-
-    async def close(self) -> None:
-        """The engines are shared and belong to the catalog, which closes them."""
 
 
 class _Hearing:

@@ -26,7 +26,8 @@ async def ask_briefly(kind: Kind, engine: Any) -> None:
 
 def _asked(kind: Kind, engine: Any) -> AsyncIterator[Any]:
     if kind == "stt":
-        return engine.transcribe(_tone(), TranscribeOptions())
+        # Some know one language only, and would refuse another.
+        return engine.transcribe(_tone(), TranscribeOptions(language=""))
     if kind == "llm":
         messages = [{"role": "user", "content": "Say yes."}]
         return engine.chat(messages, [], ChatOptions(max_tokens=_SHORT_REPLY))

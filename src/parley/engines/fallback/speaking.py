@@ -12,43 +12,30 @@ from dataclasses import replace
 from parley.core.audio import Audio
 from parley.core.errors import EngineFailed
 from parley.engines.fallback.chain import Attempt, Chain, Tell
+from parley.engines.fallback.head import ChainHead
 from parley.engines.fallback.limits import StageLimits
-from parley.engines.fallback.member import Member
 from parley.engines.fallback.spoken import Spoken
 from parley.engines.fallback.timing import Drip, closing, within
 from parley.engines.spec import (
     SpeechOptions,
-    Status,
     Synthesizer,
     TagPerformer,
     Voice,
     performed_tags,
+    voices_for,
 )
 
 
-class FallbackSpeech:
+class FallbackSpeech(ChainHead[Synthesizer]):
     """A ``Synthesizer`` over several.
 
     Sound that was given out is heard; when its engine fails, the next one speaks the words that
     are still missing, with a voice of its own.
     """
 
-    def __init__(self, chain: Chain[Synthesizer]) -> None:
-        self.chain = chain
-
     def for_call(self, tell: Tell, limits: StageLimits | None = None) -> FallbackSpeech:
         """The same engines for one call, which is told of replacements."""
         return fallback_speech(self.chain.for_call(tell, limits))
-
-    @property
-    def members(self) -> tuple[Member[Synthesizer], ...]:
-        return self.chain.members
-
-    async def warm_up(self) -> None:
-        await self.chain.serving.engine.warm_up()
-
-    async def check(self) -> Status:
-        return await self.chain.serving.engine.check()
 
     def voices(self) -> Sequence[Voice]:
         """Those of the engine that is preferred, even while another speaks in its place."""
@@ -98,9 +85,6 @@ class FallbackSpeech:
         if not attempt.has_given and any(map(str.isalnum, text)):
             raise EngineFailed(f"{name} made no sound.")
 
-    async def close(self) -> None:
-        """The engines are shared and belong to the catalog, which closes them."""
-
 
 class FallbackActing(FallbackSpeech):
     """The same where the preferred voice acts out tags in a text; others never see them."""
@@ -126,6 +110,7 @@ def _without_tags(text: str, asked: FallbackSpeech, engine: Synthesizer) -> str:
 
 def _with_own_voice(engine: Synthesizer, options: SpeechOptions) -> SpeechOptions:
     """The options without a voice that belongs to another engine."""
-    if not options.voice or any(voice.id == options.voice for voice in engine.voices()):
+    has = voices_for(options.tenant, engine.voices())
+    if not options.voice or any(voice.id == options.voice for voice in has):
         return options
     return replace(options, voice="")

@@ -11,13 +11,14 @@ from dataclasses import replace
 from parley.core.errors import EngineFailed
 from parley.core.log import get_logger
 from parley.engines.fallback.chain import Attempt, Chain, Tell
+from parley.engines.fallback.head import ChainHead
 from parley.engines.fallback.limits import StageLimits
-from parley.engines.fallback.member import Member, reason_of
+from parley.engines.fallback.member import reason_of
 from parley.engines.fallback.seam import Seam, carried_on
 from parley.engines.fallback.timing import Drip, closing, within
 from parley.engines.llm.guarding import bounded
 from parley.engines.llm.textual_calls import spoken_deltas
-from parley.engines.spec import ChatOptions, Chatter, Delta, Message, Status, ToolSchema
+from parley.engines.spec import ChatOptions, Chatter, Delta, Message, ToolSchema
 
 log = get_logger(__name__)
 
@@ -26,7 +27,7 @@ LETTERS_PER_S = 8.0
 _NOTHING = Delta()
 
 
-class FallbackChat:
+class FallbackChat(ChainHead[Chatter]):
     """A ``Chatter`` over several.
 
     Text that was given out stands: the next model carries on from there. Tools that were asked
@@ -38,7 +39,7 @@ class FallbackChat:
     """
 
     def __init__(self, chain: Chain[Chatter], *, is_spoken: bool = False) -> None:
-        self.chain = chain
+        super().__init__(chain)
         self._is_spoken = is_spoken
 
     def for_call(self, tell: Tell, limits: StageLimits | None = None) -> FallbackChat:
@@ -48,16 +49,6 @@ class FallbackChat:
     def spoken(self) -> FallbackChat:
         """The same engines for replies that are spoken."""
         return FallbackChat(self.chain, is_spoken=True)
-
-    @property
-    def members(self) -> tuple[Member[Chatter], ...]:
-        return self.chain.members
-
-    async def warm_up(self) -> None:
-        await self.chain.serving.engine.warm_up()
-
-    async def check(self) -> Status:
-        return await self.chain.serving.engine.check()
 
     def grammar(self) -> str:
         return self.chain.serving.engine.grammar()
@@ -125,6 +116,3 @@ class FallbackChat:
                     delta = await within(drip.wait_begins(time.monotonic()), deltas, name)
         if is_empty and not said.strip():
             raise EngineFailed(f"{name} answered nothing.")
-
-    async def close(self) -> None:
-        """The engines are shared and belong to the catalog, which closes them."""

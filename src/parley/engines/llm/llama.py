@@ -81,15 +81,14 @@ class _Loaded:
     executor: ThreadPoolExecutor
 
 
-class Llama(LocalEngine):
+class Llama(LocalEngine[_Loaded]):
     """Implements ``Chatter``, ``ModelKeeper`` and ``UsesResources``."""
 
     def __init__(self, options: LlamaOptions) -> None:
         files = ModelFiles("llama", options.data_dir / MODELS / "llama", KNOWN, NEEDS, _from_repo)
         super().__init__(options, files, "ctranslate2", "llama")
         self._options = options
-        self._loaded: _Loaded | None = None
-        self._kept: set[tuple[str, ...]] = set()
+        self._kept: dict[tuple[str, ...], str] = {}
 
     @property
     def max_concurrent(self) -> int:
@@ -118,7 +117,7 @@ class Llama(LocalEngine):
         prompt = llama_prompt(messages, tools, _today(options.time_zone), options.tool_choice)
         steady, turns = loaded.tokenizer.prompt(prompt)
         how = self._how(options, len(steady) + len(turns))
-        start = self._start(steady, turns, how)
+        start = self._start(steady, turns, how, options.tenant)
         queue = TokenQueue(asyncio.get_running_loop())
         work = loaded.executor.submit(_generate, loaded.generator, start, how, queue)
         reader = loaded.tokenizer.reader(options.stop)
@@ -139,18 +138,11 @@ class Llama(LocalEngine):
         usage = Usage(len(steady) + len(turns), tokens)
         yield Delta(usage=usage, finish="length" if is_cut else "stop")
 
-    async def close(self) -> None:
-        loaded, self._loaded = self._loaded, None
-        if loaded is not None:
-            await asyncio.to_thread(loaded.executor.shutdown, wait=True, cancel_futures=True)
+    def _open(self, folder: Path, share: Share) -> _Loaded:
+        return _load(folder, share)
 
-    async def _load(self) -> _Loaded:
-        async with self._loading:
-            if self._loaded is None:
-                folder = await asyncio.to_thread(self._model_folder)
-                share = await self._own_share()
-                self._loaded = await asyncio.to_thread(_load, folder, share)
-            return self._loaded
+    def _shut(self, loaded: _Loaded) -> None:
+        loaded.executor.shutdown(wait=True, cancel_futures=True)
 
     def _how(self, options: ChatOptions, prompt_tokens: int) -> dict[str, Any]:
         """CTranslate2's arguments. Raises ``BadRequest`` when no reply would fit."""
@@ -172,15 +164,19 @@ class Llama(LocalEngine):
             "repetition_penalty": ours.repetition_penalty,
         }
 
-    def _start(self, steady: list[str], turns: list[str], how: dict[str, Any]) -> list[str]:
-        """Where generation starts. What an agent's calls have in common is read only once.
+    def _start(
+        self, steady: list[str], turns: list[str], how: dict[str, Any], tenant: str
+    ) -> list[str]:
+        """Where generation starts. What an agent's calls have in common is read only once, for
+        each tenant by itself: nobody is answered sooner for having said what another has.
 
         CTranslate2 never forgets such a beginning, so only the first few are kept.
         """
         key = tuple(steady)
         if key not in self._kept and len(self._kept) >= self._options.kept_prompts:
             return steady + turns
-        self._kept.add(key)
+        if self._kept.setdefault(key, tenant) not in ("", tenant):
+            return steady + turns
         how["static_prompt"], how["cache_static_prompt"] = steady, True
         return turns
 
@@ -209,7 +205,6 @@ def _load(folder: Path, share: Share) -> _Loaded:
             hint="Try device: cpu and compute_type: auto; if it stays so, remove the model and "
             "pull it again.",
         ) from error
-    log.info("model_loaded", engine="llama", folder=folder.name, share=str(share))
     executor = ThreadPoolExecutor(share.workers, thread_name_prefix="llama")
     return _Loaded(generator, LlamaTokenizer(folder), executor)
 

@@ -19,6 +19,7 @@ from parley.engines.llm.chat_api import Dialect, RemoteChatOptions, chat_body, p
 from parley.engines.llm.llama_socket import LlamaSocket
 from parley.engines.llm.messages import plain_messages
 from parley.engines.llm.slots import Slots
+from parley.engines.llm.warm_prompts import WarmPrompts
 from parley.engines.remote.addresses import AnyUrls, without_password
 from parley.engines.remote.clients import http_client
 from parley.engines.remote.failures import failure_of, told_plainly
@@ -77,6 +78,7 @@ class LlamaServer:
             timeout_s=options.timeout_s,
         )
         self._slots: Slots | None = None
+        self._warm = WarmPrompts()
         self._counting = asyncio.Lock()
         self.dialect = Dialect("max_tokens")
 
@@ -102,6 +104,7 @@ class LlamaServer:
         slots = await self._learn_slots() if options.conversation else Slots(0)
         body = self._body(messages, tools, options)
         with slots.using(options.conversation) as slot:
+            body["cache_prompt"] = self._warm.takes(slot, options.tenant)
             if slot is not None:
                 body["id_slot"] = slot
             try:
@@ -124,7 +127,6 @@ class LlamaServer:
         self, messages: Sequence[Message], tools: Sequence[ToolSchema], options: ChatOptions
     ) -> dict[str, Any]:
         body = chat_body(plain_messages(messages, keeps_parts=True), tools, options)
-        body["cache_prompt"] = True
         if self._options.reasoning is not None:
             body["chat_template_kwargs"] = {"enable_thinking": self._options.reasoning}
         return body

@@ -7,16 +7,28 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
+from pydantic import Field
 from wyoming.error import Error
 from wyoming.event import Event, async_read_event, async_write_event
 from wyoming.info import Describe, Info
 
 from parley.core.errors import EngineFailed, EngineUnavailable
-from parley.engines.remote.addresses import without_password
+from parley.engines.remote.addresses import TcpUrls, without_password
 from parley.engines.remote.failures import told_plainly
+from parley.engines.remote.instances import Instances
+from parley.engines.spec import EngineOptions
 
 # The list of all voices of a server can come as one line.
 LONGEST_LINE_BYTES = 8 * 1024 * 1024
+
+
+class WyomingOptions(EngineOptions):
+    """What hearing and speaking over Wyoming have in common."""
+
+    uri: TcpUrls | None = Field(None, description="The servers: tcp://HOST:PORT.")
+    connect_timeout_s: float = Field(4.0, gt=0, description="How long connecting may take.")
+    answer_timeout_s: float = Field(10.0, gt=0, description="How long it may be silent.")
+    max_concurrent: int | None = Field(None, ge=1, description="Requests under way at once.")
 
 
 class WyomingLine:
@@ -94,3 +106,19 @@ class WyomingServer:
     @property
     def where(self) -> str:
         return without_password(self.url)
+
+
+def wyoming_servers(engine: str, options: WyomingOptions, example: str) -> Instances[WyomingServer]:
+    """The servers of the options. Raises ``EngineUnavailable`` without an address; ``example``
+    is a setting with one."""
+    if options.uri is None:
+        raise EngineUnavailable(f"{engine} has no address.", hint=f"Set {example}.")
+    return Instances(
+        options.uri,
+        lambda url: WyomingServer(engine, url, options.connect_timeout_s, options.answer_timeout_s),
+        WyomingServer.close,
+    )
+
+
+def is_set_up(options: WyomingOptions) -> bool:
+    return options.uri is not None

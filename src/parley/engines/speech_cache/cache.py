@@ -52,8 +52,10 @@ class SpeechCache:
     """Shared by all voices of a process.
 
     A text is kept when it is asked for a second time, so that replies that nobody hears again
-    don't fill the memory; what is spoken in advance is kept at once, for all tenants. Equal
-    requests at the same time are one synthesis. ``memory_bytes`` 0 keeps nothing.
+    don't fill the memory; what is spoken in advance is kept at once. A key tells whose a take is,
+    and only what is the house's own has a key for everybody: nobody hears sooner what another
+    tenant has said before. Equal requests at the same time are one synthesis. ``memory_bytes`` 0
+    keeps nothing.
     """
 
     def __init__(
@@ -186,8 +188,9 @@ def speech_cache(settings: Settings) -> SpeechCache | None:
     )
 
 
-def speech_key(identity: str, text: str, options: SpeechOptions, tenant: str) -> str:
-    """One name for everything that decides how it sounds."""
+def speech_key(identity: str, text: str, options: SpeechOptions, tenant: str | None) -> str:
+    """One name for everything that decides how it sounds, and for whose it is: None is
+    everybody's."""
     facts = [
         identity,
         options.voice,

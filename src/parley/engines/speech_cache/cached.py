@@ -20,13 +20,14 @@ from parley.engines.speech_cache.cache import LONGEST_KEPT_TEXT, SpeechCache, sp
 
 log = get_logger(__name__)
 
-EVERYBODY = "*"
-"""In a tenant's place; no tenant has this name."""
+EVERYBODY = None
+"""In a tenant's place."""
 
 
 class CachedSpeech:
     """A ``Synthesizer`` in front of another. ``identity`` tells engines, models and options
-    apart; takes are kept for the tenant that asked, and what ``keep`` speaks for all."""
+    apart; takes are kept for the tenant that asked, and what ``keep`` speaks for the house for
+    all."""
 
     def __init__(self, engine: Synthesizer, identity: str, cache: SpeechCache) -> None:
         self.engine = engine
@@ -44,8 +45,8 @@ class CachedSpeech:
 
     async def synthesize(self, text: str, options: SpeechOptions) -> AsyncGenerator[Audio]:
         shared = self._key(text, options, EVERYBODY)
-        if self._cache.takes(text) or self._cache.holds(shared):
-            key = self._key(text, options, options.tenant)
+        key = self._key(text, options, options.tenant)
+        if self._cache.takes(text) or self._cache.holds(shared) or self._cache.holds(key):
             sounds = self._cache.speech(key, shared, self._synthesis(text, options))
         else:
             sounds = self.engine.synthesize(text, options)
@@ -59,12 +60,13 @@ class CachedSpeech:
     async def keep(self, texts: Sequence[str], options: SpeechOptions) -> int:
         """Speak these now, so that saying them costs nothing; how many are at hand.
 
+        With a tenant in ``options`` they are at hand for that one alone.
         An engine that fails is logged: it will be asked again when the text is needed.
         """
         kept = 0
         for text in dict.fromkeys(text for text in texts if 0 < len(text) <= LONGEST_KEPT_TEXT):
             try:
-                key = self._key(text, options, EVERYBODY)
+                key = self._key(text, options, options.tenant or EVERYBODY)
                 kept += await self._cache.keep(key, self._synthesis(text, options))
             except Exception as error:
                 log.warning("speech_not_kept", error=f"{type(error).__name__}: {error}")
@@ -74,7 +76,7 @@ class CachedSpeech:
     async def close(self) -> None:
         await self.engine.close()
 
-    def _key(self, text: str, options: SpeechOptions, tenant: str) -> str:
+    def _key(self, text: str, options: SpeechOptions, tenant: str | None) -> str:
         return speech_key(self._identity, text, options, tenant)
 
     def _synthesis(self, text: str, options: SpeechOptions) -> Callable[[], AsyncIterator[Audio]]:

@@ -27,7 +27,7 @@ from parley.engines.workers import Job, WorkerPool
 
 RECOGNISER = "parley.engines.stt.sphinx:SphinxRecogniser"
 RATE_HZ = 16_000
-# 90 MB each.
+# 30 MB each, and 60 more once it takes dictation.
 EARS_PER_WORKER = 2
 MAX_WORKERS = 4
 

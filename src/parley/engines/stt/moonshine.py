@@ -30,7 +30,7 @@ from parley.engines.local import (
 )
 from parley.engines.model_files import ModelFiles
 from parley.engines.remote.sound import pcm_at
-from parley.engines.resources import Demand
+from parley.engines.resources import Demand, Share
 from parley.engines.spec import EngineSpec, TranscribeOptions, TranscriptPart
 from parley.engines.stt.moonshine_models import KNOWN, RECOMMENDED, architecture_of
 from parley.engines.stt.silence import is_nearly_silent
@@ -68,7 +68,7 @@ class _Worker:
         return await loop.run_in_executor(self.executor, work, *arguments)
 
 
-class Moonshine(LocalEngine):
+class Moonshine(LocalEngine[list[_Worker]]):
     """Implements ``Transcriber``, ``ModelKeeper`` and ``UsesResources``.
 
     ``load`` opens the library's transcriber for a folder, an architecture and options.
@@ -80,7 +80,6 @@ class Moonshine(LocalEngine):
         self._options = options
         self._load_transcriber = load or _load_transcriber
         self._architecture, self._language = architecture_of(options.model)
-        self._workers: list[_Worker] = []
 
     def demand(self) -> Demand:
         # The library takes either one thread or all cores for a model.
@@ -119,31 +118,21 @@ class Moonshine(LocalEngine):
             # In the worker's own thread, after whatever it is doing there; nobody waits for it.
             worker.executor.submit(utterance.close)
 
-    async def close(self) -> None:
-        workers, self._workers = self._workers, []
-        for worker in workers:
-            worker.executor.submit(worker.transcriber.close)
-            await asyncio.to_thread(worker.executor.shutdown)
+    def _open(self, folder: Path, share: Share) -> list[_Worker]:
+        options = {
+            # Where speech begins and ends is known already.
+            "vad_threshold": "0",
+            "return_audio_data": "false",
+        }
+        if share.threads == 1:
+            os.putenv("MOONSHINE_ORT_SINGLE_THREAD", "1")
+        load, architecture = self._load_transcriber, self._architecture
+        return [_Worker(load(folder, architecture, options)) for _ in range(share.workers)]
 
-    async def _load(self) -> list[_Worker]:
-        async with self._loading:
-            if not self._workers:
-                folder = await asyncio.to_thread(self._model_folder)
-                share = await self._own_share()
-                options = {
-                    # Where speech begins and ends is known already.
-                    "vad_threshold": "0",
-                    "return_audio_data": "false",
-                }
-                if share.threads == 1:
-                    os.putenv("MOONSHINE_ORT_SINGLE_THREAD", "1")
-                for _ in range(share.workers):
-                    transcriber = await asyncio.to_thread(
-                        self._load_transcriber, folder, self._architecture, options
-                    )
-                    self._workers.append(_Worker(transcriber))
-                log.info("model_loaded", engine="moonshine", folder=folder.name, share=str(share))
-            return self._workers
+    def _shut(self, loaded: list[_Worker]) -> None:
+        for worker in loaded:
+            worker.executor.submit(worker.transcriber.close)
+            worker.executor.shutdown()
 
     def _require_language(self, wanted: str) -> None:
         code = wanted.partition("-")[0].lower()

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-
 from pydantic import Field
 
-from parley.core.errors import ModelMissing
-from parley.engines.keeper import Model, PullProgress
-from parley.engines.remote.speaches import (
-    ENGINE,
-    NAME,
-    SpeachesHealth,
-    SpeachesModels,
-    SpeachesOptions,
-)
-from parley.engines.remote.speech_server import SpeechServer
-from parley.engines.spec import EngineSpec, Status
+from parley.engines.remote.speaches import ENGINE, NAME, SpeachesOptions
+from parley.engines.remote.speaches_engine import SpeachesEngine, is_set_up
+from parley.engines.spec import EngineSpec
 from parley.engines.stt.posted import PostedTranscriber, PostingOptions, Utterance
 
 DEFAULT_MODEL = "Systran/faster-distil-whisper-small.en"
@@ -30,14 +20,14 @@ class SpeachesHearingOptions(SpeachesOptions, PostingOptions):
     hotwords: str = Field("", description="Words that the model should lean towards.")
 
 
-class SpeachesTranscriber(PostedTranscriber):
+class SpeachesTranscriber(SpeachesEngine, PostedTranscriber):
     """A ``Transcriber`` and a ``ModelKeeper``."""
 
     def __init__(self, options: SpeachesHearingOptions) -> None:
-        is_named = "model" in options.model_fields_set
-        self._models = SpeachesModels(options, options.model, is_named=is_named)
+        SpeachesEngine.__init__(self, options, options.model)
         self._hotwords = options.hotwords
-        super().__init__(
+        PostedTranscriber.__init__(
+            self,
             NAME,
             self._models.servers,
             options.model,
@@ -48,27 +38,6 @@ class SpeachesTranscriber(PostedTranscriber):
     async def warm_up(self) -> None:
         """Have the model in Speaches' memory before the first caller speaks."""
         await self._models.load()
-
-    async def check(self) -> Status:
-        return await self._models.check()
-
-    async def health(self) -> Sequence[SpeachesHealth]:
-        return await self._models.health()
-
-    async def models(self) -> Sequence[Model]:
-        return await self._models.models()
-
-    def pull(self, model: str) -> AsyncGenerator[PullProgress]:
-        return self._models.pull(model)
-
-    async def remove(self, model: str) -> None:
-        await self._models.remove(model)
-
-    async def close(self) -> None:
-        await self._models.close()
-
-    async def supply(self, server: SpeechServer, missing: ModelMissing) -> None:
-        await self._models.supply(server, missing)
 
     def more_fields(self, utterance: Utterance) -> dict[str, str]:
         fields = {"hotwords": self._hotwords} if self._hotwords else {}
@@ -85,10 +54,6 @@ def owns_model(model: str) -> bool:
     return is_hub_name and not any(each in name.lower() for each in _OTHER_KINDS)
 
 
-def _is_available(options: SpeachesHearingOptions) -> bool:
-    return "base_url" in options.model_fields_set
-
-
 SPEC = EngineSpec(
     kind="stt",
     name=ENGINE,
@@ -96,7 +61,7 @@ SPEC = EngineSpec(
     options=SpeachesHearingOptions,
     open=SpeachesTranscriber,
     summary="Whisper by Speaches",
-    available=_is_available,
+    available=is_set_up,
     environment={
         "base_url": "SPEACHES_BASE_URL",
         "api_key": "PARLEY_SPEACHES_API_KEY",

@@ -57,8 +57,8 @@ class Ear:
     def __init__(self) -> None:
         # PocketSphinx has no types.
         library: Any = pocketsphinx
-        # Without the language model of dictation: it is two thirds of the loading and of the memory,
-        # and who has a grammar never needs it.
+        # Without dictation's language model, which is two thirds of the loading and of the memory:
+        # where there is a grammar nobody needs it.
         self._decoder = library.Decoder(
             samprate=RATE_HZ, loglevel="FATAL", fwdflat=False, bestpath=False, lm=None
         )

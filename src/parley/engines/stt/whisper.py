@@ -93,7 +93,7 @@ class _Loaded:
     languages: frozenset[str]
 
 
-class Whisper(LocalEngine):
+class Whisper(LocalEngine[_Loaded]):
     """Implements ``Transcriber``, ``ModelKeeper`` and ``UsesResources``."""
 
     def __init__(self, options: WhisperOptions) -> None:
@@ -101,7 +101,6 @@ class Whisper(LocalEngine):
         files = ModelFiles("whisper", folder, KNOWN, NEEDS, _from_repo)
         super().__init__(options, files, "faster_whisper", "whisper")
         self._options = options
-        self._loaded: _Loaded | None = None
 
     def demand(self) -> Demand:
         gpu_mb = self._model_mb() + GPU_EXTRA_MB
@@ -144,18 +143,11 @@ class Whisper(LocalEngine):
         for part in map(_part, segments) if segments else (nothing,):
             yield part
 
-    async def close(self) -> None:
-        loaded, self._loaded = self._loaded, None
-        if loaded is not None:
-            await asyncio.to_thread(loaded.executor.shutdown, wait=True, cancel_futures=True)
+    def _open(self, folder: Path, share: Share) -> _Loaded:
+        return _load(folder, share)
 
-    async def _load(self) -> _Loaded:
-        async with self._loading:
-            if self._loaded is None:
-                folder = await asyncio.to_thread(self._model_folder)
-                share = await self._own_share()
-                self._loaded = await asyncio.to_thread(_load, folder, share)
-            return self._loaded
+    def _shut(self, loaded: _Loaded) -> None:
+        loaded.executor.shutdown(wait=True, cancel_futures=True)
 
     def _how(self, options: TranscribeOptions, loaded: _Loaded, seconds: float) -> dict[str, Any]:
         """faster-whisper's arguments: none of its own voice detection, no second tries."""
@@ -235,7 +227,6 @@ def _load(folder: Path, share: Share) -> _Loaded:
             hint="Try device: cpu and compute_type: auto; if it stays so, remove the model and "
             "pull it again.",
         ) from error
-    log.info("model_loaded", engine="whisper", folder=folder.name, share=str(share))
     executor = ThreadPoolExecutor(share.workers, thread_name_prefix="whisper")
     return _Loaded(model, executor, frozenset(cast(Sequence[str], model.supported_languages)))
 

@@ -12,32 +12,30 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event
 
 from parley.core.audio import Audio
-from parley.core.errors import EngineUnavailable
 from parley.engines.remote.addresses import TcpUrls
-from parley.engines.remote.instances import Instances
 from parley.engines.remote.room import require_room
 from parley.engines.remote.sound import pcm_at
 from parley.engines.remote.standing import standing
-from parley.engines.remote.wyoming import WyomingLine, WyomingServer
-from parley.engines.spec import (
-    EngineOptions,
-    EngineSpec,
-    Status,
-    TranscribeOptions,
-    TranscriptPart,
+from parley.engines.remote.wyoming import (
+    WyomingLine,
+    WyomingOptions,
+    WyomingServer,
+    is_set_up,
+    wyoming_servers,
 )
+from parley.engines.spec import EngineSpec, Status, TranscribeOptions, TranscriptPart
 
 ENGINE = "The Wyoming recogniser"
+EXAMPLE = "PARLEY_WYOMING_STT_URI, for example to tcp://localhost:10300"
 RATE_HZ = 16_000
 _FORMAT = {"rate": RATE_HZ, "width": 2, "channels": 1}
 
 
-class WyomingSttOptions(EngineOptions):
+class WyomingSttOptions(WyomingOptions):
     """What an agent or a setting can say of a Wyoming recogniser."""
 
     uri: TcpUrls | None = Field(None, description="The servers: tcp://HOST:10300.")
     model: str = Field("", description="One of the server's models; its own choice if empty.")
-    connect_timeout_s: float = Field(4.0, gt=0, description="How long connecting may take.")
     answer_timeout_s: float = Field(
         20.0, gt=0, description="How late the text may be after the end of speech."
     )
@@ -116,19 +114,8 @@ class WyomingTranscriber:
     """Implements ``Transcriber`` over Wyoming servers."""
 
     def __init__(self, options: WyomingSttOptions) -> None:
-        if options.uri is None:
-            raise EngineUnavailable(
-                "The Wyoming recogniser has no address.",
-                hint="Set PARLEY_WYOMING_STT_URI, for example tcp://localhost:10300.",
-            )
         self._options = options
-        self._servers = Instances(
-            options.uri,
-            lambda url: WyomingServer(
-                ENGINE, url, options.connect_timeout_s, options.answer_timeout_s
-            ),
-            WyomingServer.close,
-        )
+        self._servers = wyoming_servers(ENGINE, options, EXAMPLE)
 
     async def warm_up(self) -> None:
         """Models are the server's to load."""
@@ -174,16 +161,12 @@ class WyomingTranscriber:
         return Status(True, f"{info.asr[0].name} at {server.where}, {named}")
 
 
-def _is_available(options: WyomingSttOptions) -> bool:
-    return options.uri is not None
-
-
 SPEC: EngineSpec[WyomingTranscriber] = EngineSpec(
     kind="stt",
     name="wyoming",
     options=WyomingSttOptions,
     open=WyomingTranscriber,
     summary="A recogniser of the Wyoming kind, as Home Assistant uses them.",
-    available=_is_available,
+    available=is_set_up,
     environment={"uri": "PARLEY_WYOMING_STT_URI"},
 )

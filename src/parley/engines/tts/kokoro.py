@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -24,7 +25,7 @@ from parley.core.registry import did_you_mean
 from parley.engines.local import MODELS, LocalEngine, LocalModelOptions
 from parley.engines.model_files import ModelFiles
 from parley.engines.remote.hub import HubModel
-from parley.engines.resources import Demand
+from parley.engines.resources import Demand, Share
 from parley.engines.spec import EngineSpec, SpeechOptions, Voice
 from parley.engines.tts.clauses import Clause, blank_unspeakable, clauses_of
 from parley.engines.tts.espeak_files import is_installed
@@ -86,7 +87,7 @@ class _Run:
     pause_ms: int
 
 
-class Kokoro(LocalEngine):
+class Kokoro(LocalEngine[_Loaded]):
     """Implements ``Synthesizer``, ``ModelKeeper`` and ``UsesResources``.
 
     ``Audio.words`` is an estimate inside a clause, and exact where one ends.
@@ -96,7 +97,6 @@ class Kokoro(LocalEngine):
         files = ModelFiles("kokoro", options.data_dir / MODELS / "kokoro", KNOWN, NEEDS)
         super().__init__(options, files, "espeakng_loader", "kokoro")
         self._options = options
-        self._loaded: _Loaded | None = None
 
     @property
     def max_concurrent(self) -> int:
@@ -153,22 +153,14 @@ class Kokoro(LocalEngine):
             names = list(FIRST_VOICES.values())
         return [Voice(name, title_of(name), LANGUAGES[name[0]]) for name in names if is_voice(name)]
 
-    async def close(self) -> None:
-        loaded, self._loaded = self._loaded, None
-        if loaded is not None:
-            await asyncio.to_thread(loaded.executor.shutdown, wait=True, cancel_futures=True)
-            loaded.espeak.release()
+    def _open(self, folder: Path, share: Share) -> _Loaded:
+        model = KokoroModel(folder, share)
+        executor = ThreadPoolExecutor(share.workers, thread_name_prefix="kokoro")
+        return _Loaded(model, executor, EspeakThread.share())
 
-    async def _load(self) -> _Loaded:
-        async with self._loading:
-            if self._loaded is None:
-                folder = await asyncio.to_thread(self._model_folder)
-                share = await self._own_share()
-                model = await asyncio.to_thread(KokoroModel, folder, share)
-                executor = ThreadPoolExecutor(share.workers, thread_name_prefix="kokoro")
-                self._loaded = _Loaded(model, executor, EspeakThread.share())
-                log.info("model_loaded", engine="kokoro", folder=folder.name, share=str(share))
-            return self._loaded
+    def _shut(self, loaded: _Loaded) -> None:
+        loaded.executor.shutdown(wait=True, cancel_futures=True)
+        loaded.espeak.release()
 
     async def _make(self, loaded: _Loaded, run: _Run, voice: str, speed: float) -> Samples:
         language = LANGUAGES[voice[0]]

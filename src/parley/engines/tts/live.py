@@ -19,6 +19,7 @@ from pipecat.frames.frames import (
     EndFrame,
     Frame,
     InterruptionFrame,
+    LLMTextFrame,
     TTSAudioRawFrame,
     TTSSpeakFrame,
     TTSStartedFrame,
@@ -148,6 +149,14 @@ class LiveSpeech(TTSService):
             self._segment = frame
             frame.pts = _IN_ORDER
         await super().push_frame(frame, direction)
+
+    async def _handle_skipped_llm_text(self, frame: LLMTextFrame) -> None:
+        """What is written and not spoken goes on to the letter, and as it comes; Pipecat would cut
+        it into sentences."""
+        written = AggregatedTextFrame(frame.text, TextType.SENTENCE, raw_text=frame.text)
+        written.skip_tts = written.includes_inter_frame_spaces = True
+        written.append_to_context = frame.append_to_context
+        await self._audio_context_manager.put_frame(written)
 
     async def stop(self, frame: EndFrame) -> None:
         # A reply whose end never came would otherwise be waited for.

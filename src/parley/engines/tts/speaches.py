@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import Field
 
-from parley.core.errors import ModelMissing, NotFound
+from parley.core.errors import NotFound
 from parley.core.registry import did_you_mean
-from parley.engines.keeper import Model, PullProgress
-from parley.engines.remote.speaches import (
-    ENGINE,
-    NAME,
-    KnownModel,
-    SpeachesHealth,
-    SpeachesModels,
-    SpeachesOptions,
-)
-from parley.engines.remote.speech_server import SpeechServer
-from parley.engines.spec import EngineSpec, SpeechOptions, Status, Voice
+from parley.engines.remote.speaches import ENGINE, NAME, KnownModel, SpeachesOptions
+from parley.engines.remote.speaches_engine import SpeachesEngine, is_set_up
+from parley.engines.spec import EngineSpec, SpeechOptions, Voice
 from parley.engines.tts.openai_voices import OPENAI_VOICES
 from parley.engines.tts.requested import RATE_HZ, RequestedSpeech, RequestingOptions
 
@@ -39,14 +31,14 @@ class SpeachesSpeakingOptions(SpeachesOptions, RequestingOptions):
     )
 
 
-class SpeachesSpeech(RequestedSpeech):
+class SpeachesSpeech(SpeachesEngine, RequestedSpeech):
     """A ``Synthesizer`` and a ``ModelKeeper``."""
 
     def __init__(self, options: SpeachesSpeakingOptions) -> None:
-        is_named = "model" in options.model_fields_set
-        self._models = SpeachesModels(options, options.model, is_named=is_named)
+        SpeachesEngine.__init__(self, options, options.model)
         self._options = options
-        super().__init__(
+        RequestedSpeech.__init__(
+            self,
             NAME,
             self._models.servers,
             options.model,
@@ -59,30 +51,9 @@ class SpeachesSpeech(RequestedSpeech):
         await self._models.check()
         await self._models.load()
 
-    async def check(self) -> Status:
-        return await self._models.check()
-
-    async def health(self) -> Sequence[SpeachesHealth]:
-        return await self._models.health()
-
     def voices(self) -> Sequence[Voice]:
         """Known once it has been warmed up or checked."""
         return [Voice(id, id, language) for id, language in self._known.voices]
-
-    async def models(self) -> Sequence[Model]:
-        return await self._models.models()
-
-    def pull(self, model: str) -> AsyncGenerator[PullProgress]:
-        return self._models.pull(model)
-
-    async def remove(self, model: str) -> None:
-        await self._models.remove(model)
-
-    async def close(self) -> None:
-        await self._models.close()
-
-    async def supply(self, server: SpeechServer, missing: ModelMissing) -> None:
-        await self._models.supply(server, missing)
 
     def voice_for(self, options: SpeechOptions) -> str:
         """For an unknown voice Speaches breaks off after it has said that all is well."""
@@ -142,17 +113,13 @@ def owns_voice(voice: str) -> bool:
     return bool(_KOKORO_VOICE.fullmatch(voice.strip()))
 
 
-def _is_available(options: SpeachesSpeakingOptions) -> bool:
-    return "base_url" in options.model_fields_set
-
-
 SPEC = EngineSpec(
     kind="tts",
     name=ENGINE,
     options=SpeachesSpeakingOptions,
     open=SpeachesSpeech,
     summary="Kokoro by Speaches",
-    available=_is_available,
+    available=is_set_up,
     environment={
         "base_url": "SPEACHES_BASE_URL",
         "api_key": "PARLEY_SPEACHES_API_KEY",

@@ -10,30 +10,33 @@ from wyoming.info import Info, TtsVoice
 from wyoming.tts import Synthesize, SynthesizeVoice
 
 from parley.core.audio import Audio
-from parley.core.errors import EngineFailed, EngineUnavailable, NotFound, ParleyError
+from parley.core.errors import EngineFailed, NotFound, ParleyError
 from parley.core.registry import did_you_mean
 from parley.engines.remote.addresses import TcpUrls
-from parley.engines.remote.instances import Instances
 from parley.engines.remote.room import require_room
 from parley.engines.remote.standing import standing
 from parley.engines.remote.wav import mono
-from parley.engines.remote.wyoming import WyomingServer
-from parley.engines.spec import EngineOptions, EngineSpec, SpeechOptions, Status, Voice
+from parley.engines.remote.wyoming import (
+    WyomingOptions,
+    WyomingServer,
+    is_set_up,
+    wyoming_servers,
+)
+from parley.engines.spec import EngineSpec, SpeechOptions, Status, Voice
 
 ENGINE = "The Wyoming voice"
+EXAMPLE = "PARLEY_WYOMING_TTS_URI, for example to tcp://localhost:10200"
 SPEAKER = "#"
 """Between a voice and one of its speakers, in ids of voices with several."""
 
 
-class WyomingTtsOptions(EngineOptions):
+class WyomingTtsOptions(WyomingOptions):
     """What an agent or a setting can say of a Wyoming voice."""
 
     uri: TcpUrls | None = Field(None, description="The servers: tcp://HOST:10200.")
     voice: str = Field(
         "", description="One of the server's voices, or voice#speaker; its own choice if empty."
     )
-    connect_timeout_s: float = Field(4.0, gt=0, description="How long connecting may take.")
-    answer_timeout_s: float = Field(10.0, gt=0, description="How long it may be silent.")
     max_concurrent: int | None = Field(None, ge=1, description="Texts spoken at once.")
 
 
@@ -41,20 +44,9 @@ class WyomingSpeech:
     """Implements ``Synthesizer`` over Wyoming servers. The protocol knows no speed."""
 
     def __init__(self, options: WyomingTtsOptions) -> None:
-        if options.uri is None:
-            raise EngineUnavailable(
-                "The Wyoming voice has no address.",
-                hint="Set PARLEY_WYOMING_TTS_URI, for example tcp://localhost:10200.",
-            )
         self._options = options
         self._voices: tuple[Voice, ...] = ()
-        self._servers = Instances(
-            options.uri,
-            lambda url: WyomingServer(
-                ENGINE, url, options.connect_timeout_s, options.answer_timeout_s
-            ),
-            WyomingServer.close,
-        )
+        self._servers = wyoming_servers(ENGINE, options, EXAMPLE)
 
     async def warm_up(self) -> None:
         """Fetch the list of voices."""
@@ -147,16 +139,12 @@ def _sound(chunk: AudioChunk, pcm: bytes) -> bytes:
     return mono(pcm) if chunk.channels == 2 else pcm
 
 
-def _is_available(options: WyomingTtsOptions) -> bool:
-    return options.uri is not None
-
-
 SPEC: EngineSpec[WyomingSpeech] = EngineSpec(
     kind="tts",
     name="wyoming",
     options=WyomingTtsOptions,
     open=WyomingSpeech,
     summary="A voice of the Wyoming kind, as Home Assistant uses them.",
-    available=_is_available,
+    available=is_set_up,
     environment={"uri": "PARLEY_WYOMING_TTS_URI"},
 )

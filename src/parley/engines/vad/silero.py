@@ -107,6 +107,11 @@ class CallVadAnalyzer(SileroVADAnalyzer):
             return self._params.stop_secs * 1000
         return self._vad_stopping_count * self._vad_frames * 1000 / self.sample_rate
 
+    def set_sample_rate(self, sample_rate: int) -> None:
+        super().set_sample_rate(sample_rate)
+        # Volume is 0 until its window is full: who speaks at once would go unheard so long.
+        self._volume_tracker.update(bytes(2 * self.sample_rate), self.sample_rate)
+
     async def analyze_audio(self, buffer: bytes) -> VADState:
         if len(self._vad_buffer) + len(buffer) < self._vad_frames_num_bytes:
             self._vad_buffer += buffer

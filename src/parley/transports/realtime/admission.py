@@ -10,8 +10,8 @@ from starlette.requests import HTTPConnection
 
 from parley.access.guard import caller_of
 from parley.agents.schema import Agent
-from parley.core.call import CallInfo
-from parley.core.errors import NotFound
+from parley.core.call import CallInfo, new_call_id
+from parley.core.errors import ModelNotFound, NotFound
 from parley.session.control import SessionControl
 from parley.session.host import Place
 from parley.session.media import CallMedia
@@ -25,7 +25,7 @@ DEFAULT_MODEL = "gpt-realtime"
 class Host(Protocol):
     """What the protocol needs of the session: ``SessionHost`` is one."""
 
-    def agent(self, name: str) -> Agent: ...
+    def agent(self, name: str, tenant: str) -> Agent: ...
 
     def admit(self, call: CallInfo) -> Place: ...
 
@@ -48,13 +48,23 @@ class Reception:
         self.host = host
         self._aliases = aliases
 
-    def config_of(self, model: str, session: Mapping[str, Any]) -> SessionConfig:
-        """The session that a client would begin with. Raises ``Fault`` or ``NotFound``."""
-        agent, is_agent = self._agent(model)
-        return SessionConfig(agent, model or DEFAULT_MODEL, session, is_agent=is_agent)
+    def config_of(self, model: str, session: Mapping[str, Any], tenant: str) -> SessionConfig:
+        """The session that the tenant would begin with. Raises ``Fault`` or ``NotFound``."""
+        agent, is_agent = self._agent(model, tenant)
+        return SessionConfig(
+            agent, model or DEFAULT_MODEL, session, is_agent=is_agent, tenant=tenant
+        )
+
+    def agent_of(self, model: str, tenant: str) -> Agent:
+        """Whose engines answer the tenant by that name. Raises ``NotFound``."""
+        return self._agent(model, tenant)[0]
 
     async def admit(
-        self, connection: HTTPConnection, model: str, session: Mapping[str, Any]
+        self,
+        connection: HTTPConnection,
+        model: str,
+        session: Mapping[str, Any],
+        call_id: str = "",
     ) -> Begun:
         """Take a place for the client that the guard has let in.
 
@@ -64,10 +74,14 @@ class Reception:
         caller = caller_of(connection)
         given = dict(caller.session or {})
         model = model or str(given.get("model") or session.get("model") or "")
-        config = self.config_of(model, {**given, **session})
-        agent, is_agent = self._agent(model)
+        config = self.config_of(model, {**given, **session}, caller.tenant)
+        agent, is_agent = self._agent(model, caller.tenant)
         call = CallInfo(
-            agent=agent.name, transport="realtime", caller=caller.address, tenant=caller.tenant
+            id=call_id or new_call_id(),
+            agent=agent.name,
+            transport="realtime",
+            caller=caller.address,
+            tenant=caller.tenant,
         )
         place = self.host.admit(call)
         try:
@@ -78,15 +92,29 @@ class Reception:
         is_agent = is_agent and not config.transcribes
         return Begun(place, config, CallTerms(is_agent, speaks=not config.transcribes))
 
-    def _agent(self, model: str) -> tuple[Agent, bool]:
+    def _agent(self, model: str, tenant: str) -> tuple[Agent, bool]:
         """``agent:NAME`` is that agent; any other model is the default agent's engines alone."""
-        model = self._aliases.get(model) or model
+        if agent := self._named(self._aliases.get(model, ""), tenant):
+            return agent, True
         if model.startswith(AGENT):
-            return self.host.agent(model.removeprefix(AGENT)), True
+            try:
+                return self.host.agent(model.removeprefix(AGENT), tenant), True
+            except NotFound as error:
+                raise ModelNotFound(error.message, hint=error.hint, param="model") from error
         try:
-            return self.host.agent(model), bool(model)
+            return self.host.agent(model, tenant), bool(model)
         except NotFound:
-            return self.host.agent(""), self._aliases.get("*", "").startswith(AGENT)
+            is_agent = self._named(self._aliases.get("*", ""), tenant) is not None
+            return self.host.agent("", tenant), is_agent
+
+    def _named(self, meant: str, tenant: str) -> Agent | None:
+        """The agent that an alias means, if the tenant has it: no alias tells of another's."""
+        if not meant.startswith(AGENT):
+            return None
+        try:
+            return self.host.agent(meant.removeprefix(AGENT), tenant)
+        except NotFound:
+            return None
 
 
 def session_of(value: object) -> dict[str, Any]:

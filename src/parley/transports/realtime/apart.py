@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from functools import partial
 
 from parley.core.audio import Resampler
 from parley.core.errors import ParleyError
@@ -28,12 +29,13 @@ class Apart:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._room = asyncio.Semaphore(MOST_AT_ONCE)
 
-    def begin(self, wish: ReplyWish, terms: ResponseTerms) -> None:
+    def begin(self, wish: ReplyWish, terms: ResponseTerms, voice: str = "") -> None:
         response = Response(terms, self._send, None)
         response.begin()
-        task = asyncio.create_task(self._respond(response, wish), name=f"apart:{response.id}")
+        work = self._respond(response, wish, voice)
+        task = asyncio.create_task(work, name=f"apart:{response.id}")
         self._running[response.id] = task
-        task.add_done_callback(lambda _: self._running.pop(response.id, None))
+        task.add_done_callback(partial(self._ended, response))
 
     def cancel(self, response_id: str) -> bool:
         task = self._running.get(response_id)
@@ -45,13 +47,15 @@ class Apart:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
-    async def _respond(self, response: Response, wish: ReplyWish) -> None:
+    def _ended(self, response: Response, _: asyncio.Task[None]) -> None:
+        self._running.pop(response.id, None)
+        # A task that is cancelled before its first step never takes one.
+        response.finish("cancelled", reason="client_cancelled")
+
+    async def _respond(self, response: Response, wish: ReplyWish, voice: str) -> None:
         try:
             async with self._room:
-                finish = await self._think(response, wish)
-        except asyncio.CancelledError:
-            response.finish("cancelled", reason="client_cancelled")
-            raise
+                finish = await self._think(response, wish, voice)
         except ParleyError as error:
             response.finish("failed", error=str(error), code=error.code)
         except Exception as error:
@@ -64,7 +68,7 @@ class Apart:
             else:
                 response.finish()
 
-    async def _think(self, response: Response, wish: ReplyWish) -> str:
+    async def _think(self, response: Response, wish: ReplyWish, voice: str) -> str:
         said, finish = "", ""
         requests: list[ToolRequest] = []
         thoughts = self._conversation.think_apart(self._conversation.messages(), wish)
@@ -77,14 +81,14 @@ class Apart:
                 if delta.text and not response.terms.is_spoken:
                     response.words(delta.text)
         if said and response.terms.is_spoken:
-            await self._speak(response, said)
+            await self._speak(response, said, voice)
         if requests:
             response.request_tools(requests)
         return finish
 
-    async def _speak(self, response: Response, text: str) -> None:
+    async def _speak(self, response: Response, text: str, voice: str) -> None:
         resampler: Resampler | None = None
-        async with aclosing(self._conversation.speak_apart(text)) as sounds:
+        async with aclosing(self._conversation.speak_apart(text, voice=voice)) as sounds:
             async for sound in sounds:
                 resampler = resampler or Resampler(sound.rate_hz, PCM_RATE_HZ)
                 response.sound(resampler.push(sound.pcm))

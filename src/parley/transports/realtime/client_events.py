@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, cast
@@ -24,6 +25,8 @@ from parley.transports.realtime.wire import Fault
 
 ItemId = Annotated[str, Field(min_length=1, max_length=200)]
 MOST_METADATA = 16
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_SURROGATE_BYTES = re.compile(_SURROGATE.pattern.encode())
 
 
 class ClientEvent(Form):
@@ -133,7 +136,24 @@ def read_object(text: str | bytes) -> dict[str, Any]:
         raise Fault(f"The message isn't JSON: {error}.", code="invalid_json") from error
     if not isinstance(found, dict):
         raise Fault("The message is no JSON object.", code="invalid_json")
+    if _may_hold_surrogates(text) and not _is_text(found):
+        raise Fault("The message holds half a character (a lone surrogate).", code="invalid_json")
     return cast(dict[str, Any], found)
+
+
+def _may_hold_surrogates(text: str | bytes) -> bool:
+    # Most messages are sound, and long: looking is quicker than writing them again.
+    found = _SURROGATE.search(text) if isinstance(text, str) else _SURROGATE_BYTES.search(text)
+    return found is not None
+
+
+def _is_text(value: object) -> bool:
+    """Whether everything in it can be sent on."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_event(fields: Mapping[str, Any]) -> ClientEvent:
@@ -148,4 +168,4 @@ def read_event(fields: Mapping[str, Any]) -> ClientEvent:
     try:
         return form.model_validate(fields)
     except ValidationError as error:
-        raise fault_of(error, kind) from error
+        raise fault_of(error, "", fields) from error

@@ -106,7 +106,7 @@ def read_item(fields: Mapping[str, Any], within: str = "item") -> AnyItem:
         if kind == "message":
             return _MESSAGES.validate_python(dict(fields))
     except ValidationError as error:
-        raise fault_of(error, within) from error
+        raise fault_of(error, within, fields) from error
     raise Fault(
         "The type of an item is message, function_call or function_call_output.",
         param=f"{within}.type",

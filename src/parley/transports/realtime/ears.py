@@ -19,6 +19,8 @@ HURRY = 4
 PROMPT_MS = 400
 
 _PIECE_BYTES = pcm_bytes(PIECE_MS, EARS_RATE_HZ)
+# Where nothing is detected in it, sound goes through in larger pieces: each is work.
+_LARGE_PIECE_BYTES = 10 * _PIECE_BYTES
 
 
 class Ears:
@@ -57,8 +59,9 @@ class Ears:
             self._idle.set()
             self._more.clear()
             await self._more.wait()
-        piece = bytes(self._pcm[:_PIECE_BYTES])
-        del self._pcm[:_PIECE_BYTES]
+        size = _PIECE_BYTES if self.is_patient else _LARGE_PIECE_BYTES
+        piece = bytes(self._pcm[:size])
+        del self._pcm[:size]
         return piece
 
     async def drained(self) -> None:

@@ -15,6 +15,8 @@ from parley.transports.realtime.sound import bytes_per_ms, unpacked
 from parley.transports.realtime.wire import Fault, ServerEvent, server_event
 
 LEAST_COMMIT_MS = 100
+SILENCE = "(silence)"
+"""What a model reads of a user who said nothing."""
 
 
 class Ears(Protocol):
@@ -50,6 +52,7 @@ class Hearing:
         self._lengths_ms: dict[str, float] = {}
         self._understood: dict[str, str] = {}
         self._waiting_ms = 0.0
+        self._appended_ms = 0.0
 
     @property
     def is_turn_open(self) -> bool:
@@ -59,7 +62,9 @@ class Hearing:
 
     def append(self, audio: object) -> None:
         sound = unpacked(audio)
-        self._waiting_ms += len(sound) / bytes_per_ms(self._config.form.audio.input.format.type)
+        length_ms = len(sound) / bytes_per_ms(self._config.form.audio.input.format.type)
+        self._waiting_ms += length_ms
+        self._appended_ms += length_ms
         self._ears.hear(sound)
 
     async def commit(self, conversation: Conversation) -> None:
@@ -127,6 +132,17 @@ class Hearing:
         else:
             self._typed(event.text)
 
+    def silent(self, conversation: Conversation, waited_s: float) -> None:
+        """The user has said nothing for so long that the silence is a turn."""
+        item_id = new_item_id()
+        end_ms = round(self._appended_ms)
+        start_ms = max(0, end_ms - round(waited_s * 1000))
+        span = {"audio_start_ms": start_ms, "audio_end_ms": end_ms}
+        about = "input_audio_buffer.timeout_triggered"
+        self._ears.send(server_event(about, item_id=item_id, **span))
+        self._committed(item_id)
+        conversation.items.insert(item_id, {"role": "user", "content": SILENCE})
+
     # ── items ────────────────────────────────────────────────────────────────────────────
 
     def _committed(self, item_id: str) -> None:
@@ -137,6 +153,9 @@ class Hearing:
         self._show(item, before)
 
     def _transcribed(self, item_id: str, text: str) -> None:
+        if item_id not in self._record:
+            # The client has deleted it meanwhile.
+            return
         self._record.get(item_id)["content"] = [{"type": "input_audio", "transcript": text}]
         length_ms = self._lengths_ms.pop(item_id, 0.0)
         if not self._config.tells_transcripts:

@@ -11,7 +11,13 @@ from parley.engines.spec import Message, ToolRequest
 from parley.session.conversation import Conversation
 from parley.session.items import new_item_id
 from parley.session.reply import ReplyWish
-from parley.transports.realtime.client_events import CreateItem, ResponseWish, TruncateItem
+from parley.transports.realtime.client_events import (
+    CreateItem,
+    DeleteItem,
+    ResponseWish,
+    RetrieveItem,
+    TruncateItem,
+)
 from parley.transports.realtime.client_items import (
     AnyItem,
     FunctionCall,
@@ -33,6 +39,8 @@ from parley.transports.realtime.wire import Fault, new_id, server_event
 
 HEARING_RATE_HZ = 16_000
 
+ItemEvent = CreateItem | RetrieveItem | DeleteItem | TruncateItem
+
 
 class Itemising:
     """Keeps the client's record and the model's conversation alike."""
@@ -45,11 +53,25 @@ class Itemising:
         self._send = send
         self._config = config
 
-    async def create(self, event: CreateItem) -> None:
-        """``conversation.item.create``. Raises ``Fault``."""
+    async def obey(self, event: ItemEvent) -> None:
+        """Raises ``Fault``."""
+        match event:
+            case CreateItem():
+                await self._create(event)
+            case RetrieveItem():
+                item = self._record.get(event.item_id, code="item_retrieve_invalid_item_id")
+                self._send(server_event("conversation.item.retrieved", item=item))
+            case DeleteItem():
+                self._delete(event.item_id)
+            case TruncateItem():
+                self._truncate(event)
+
+    async def _create(self, event: CreateItem) -> None:
         item = read_item(event.item)
         if isinstance(item, FunctionCall) and not item.call_id:
             item = item.model_copy(update={"call_id": new_id("call")})
+        if isinstance(item, FunctionCall):
+            arguments_of(item)
         if isinstance(item, FunctionOutput):
             self._require_request(item.call_id)
         item_id = item.id or new_item_id()
@@ -66,17 +88,17 @@ class Itemising:
             name = f"conversation.item.{kind}"
             self._send(server_event(name, item=told, previous_item_id=before))
 
-    def delete(self, item_id: str) -> None:
+    def _delete(self, item_id: str) -> None:
         self._record.delete(item_id)
         self._conversation.items.delete(item_id)
         self._send(server_event("conversation.item.deleted", item_id=item_id))
 
-    def truncate(self, event: TruncateItem) -> None:
-        """Of the item's sound no more than ``audio_end_ms`` was heard. Raises ``Fault``."""
+    def _truncate(self, event: TruncateItem) -> None:
+        """Of the item's sound no more than ``audio_end_ms`` was heard."""
         spoken = self._record.spoken(event.item_id, event.content_index)
         # Clients reckon with clocks of their own: a little too much is as good as all of it.
         end_ms = min(event.audio_end_ms, round(spoken.length_ms))
-        heard = spoken.until(end_ms)
+        heard = spoken.cut(end_ms)
         content = [{"type": "output_audio", "transcript": heard}]
         self._record.get(event.item_id)["content"] = content
         self._conversation.items.truncate(event.item_id, heard)

@@ -24,10 +24,16 @@ class Heard:
         self.ends_ms.append(self.length_ms)
         self.texts.append(text)
 
-    def until(self, at_ms: float) -> str:
-        """The words that had ended by then."""
+    @property
+    def text(self) -> str:
+        return "".join(self.texts).strip()
+
+    def cut(self, at_ms: float) -> str:
+        """Nothing after that was heard; the words that had ended by then."""
         ended = sum(1 for end_ms in self.ends_ms if end_ms <= at_ms)
-        return "".join(self.texts[:ended]).strip()
+        del self.ends_ms[ended:], self.texts[ended:]
+        self.length_ms = min(self.length_ms, at_ms)
+        return self.text
 
 
 class Record:
@@ -48,11 +54,11 @@ class Record:
     def items(self) -> list[Item]:
         return list(self._items.values())
 
-    def get(self, item_id: str, param: str = "item_id") -> Item:
+    def get(self, item_id: str, param: str = "item_id", code: str = "item_not_found") -> Item:
         """Raises ``Fault``."""
         item = self._items.get(item_id)
         if item is None:
-            raise Fault(f"There is no item {item_id}.", code="item_not_found", param=param)
+            raise Fault(f"There is no item {item_id}.", code=code, param=param)
         return item
 
     def add(self, item: Item, after: str | None = None) -> str | None:
@@ -71,7 +77,7 @@ class Record:
         return None if before == FRONT else before
 
     def delete(self, item_id: str) -> None:
-        self.get(item_id)
+        self.get(item_id, code="item_delete_invalid_item_id")
         del self._items[item_id]
         self._heard.pop(item_id, None)
 
@@ -81,7 +87,7 @@ class Record:
 
     def spoken(self, item_id: str, content_index: int) -> Heard:
         """The agent's words in an item that can be truncated. Raises ``Fault``."""
-        item = self.get(item_id)
+        item = self.get(item_id, code="item_truncate_invalid_item_id")
         is_speech = item.get("role") == "assistant" and item_id in self._heard
         if not is_speech:
             raise Fault(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,12 +18,16 @@ from pipecat.frames.frames import (
     TTSStartedFrame,
     TTSStoppedFrame,
     TTSTextFrame,
+    UserStartedSpeakingFrame,
+    UserStoppedSpeakingFrame,
 )
 
+from parley.core.audio import Audio
 from parley.engines.spec import Usage
 from parley.session.reply import ReplyOutcome, ToolsHandedBackFrame, outcome_of
 from parley.transports.realtime.record import Record
 from parley.transports.realtime.response import Response, ResponseTerms, Send
+from parley.transports.realtime.session_form import PCM_RATE_HZ
 
 TURN_DETECTED = "turn_detected"
 CLIENT_CANCELLED = "client_cancelled"
@@ -33,7 +38,8 @@ class Replies:
 
     A reply in which the agent's own tools are used is one response, however often the model is
     asked in it. ``usual`` gives the terms of a response that nobody asked for by an event;
-    ``on_begin`` is told of each of those before its first event, ``on_end`` of every one's end.
+    ``on_begin`` is told of each of those before its first event, unless the caller is speaking,
+    ``on_end`` of every one's end. ``knows_turn``: the client has been told that its user speaks.
     """
 
     def __init__(
@@ -42,18 +48,24 @@ class Replies:
         record: Record,
         usual: Callable[[], ResponseTerms],
         *,
+        knows_turn: Callable[[], bool] = lambda: False,
         on_begin: Callable[[], None] = lambda: None,
         on_end: Callable[[], None] = lambda: None,
     ) -> None:
         self._send = send
         self._record = record
         self._usual = usual
+        self._knows_turn = knows_turn
         self._on_begin = on_begin
         self._on_end = on_end
         self.active: Response | None = None
+        self.cut_short: list[str] = []
+        """The messages of the response that the client has cancelled last."""
         self._outcome = ReplyOutcome()
         self._cut: Response | None = None
         self._is_deaf = False
+        self._caller_speaks = False
+        self._plays_until_s = 0.0
         self._is_thinking = False
         self._is_speaking = False
         self._tools_running = 0
@@ -85,6 +97,8 @@ class Replies:
         """The client wants no more of it. Until the interruption has come through, what still
         leaves the pipeline is not told."""
         self._is_deaf = True
+        output = self.active.output if self.active else []
+        self.cut_short = [item["id"] for item in output if item["type"] == "message"]
         self._interrupted(CLIENT_CANCELLED)
         self.flush_cut()
 
@@ -102,11 +116,18 @@ class Replies:
             active, self.active = self.active, None
             active.finish("cancelled", reason=CLIENT_CANCELLED)
 
+    @property
+    def left_s(self) -> float:
+        """How long a client still plays that plays everything as soon as it comes."""
+        return max(0.0, self._plays_until_s - time.monotonic())
+
     # ── from the pipeline ────────────────────────────────────────────────────────────────
 
     def frame(self, frame: Frame) -> str:
         """A frame that leaves the output. Returns the name of the item that is being said."""
-        if isinstance(frame, InterruptionFrame):
+        if isinstance(frame, UserStartedSpeakingFrame | UserStoppedSpeakingFrame):
+            self._caller_speaks = isinstance(frame, UserStartedSpeakingFrame)
+        elif isinstance(frame, InterruptionFrame):
             if not self._is_deaf:
                 self._interrupted(TURN_DETECTED)
             self._is_deaf = False
@@ -118,6 +139,8 @@ class Replies:
         """Speech at 24 kHz that goes out."""
         if self.active is not None and self._is_speaking and not self._is_deaf:
             self.active.sound(pcm)
+            length_s = Audio(pcm, PCM_RATE_HZ).duration_ms / 1000
+            self._plays_until_s = max(self._plays_until_s, time.monotonic()) + length_s
 
     def _thinking(self, _: LLMFullResponseStartFrame) -> None:
         self._ensure()
@@ -131,15 +154,13 @@ class Replies:
             self._outcome = outcome
             if self.active is not None and outcome.usage is not None:
                 self.active.usage = _sum(self.active.usage, outcome.usage)
-        if self.active is not None and not self._is_speaking:
+        if self.active is not None and not self._is_speaking and not self._outcome.error:
             self.active.close_message()
         self._settle()
 
     def _speaking(self, _: TTSStartedFrame) -> None:
         self._ensure()
         self._is_speaking = True
-        # A sentence of ours, without the model, is a whole reply too.
-        self._goes_on = self._goes_on and self._is_thinking
 
     def _said(self, frame: TTSTextFrame) -> None:
         if self.active is not None and self._is_speaking:
@@ -147,7 +168,7 @@ class Replies:
 
     def _wrote(self, frame: AggregatedTextFrame) -> None:
         if self.active is not None and frame.skip_tts:
-            self._add(frame.text, joins=False)
+            self._add(frame.text, joins=bool(frame.includes_inter_frame_spaces))
 
     def _spoke(self, _: TTSStoppedFrame) -> None:
         self._is_speaking = False
@@ -177,7 +198,8 @@ class Replies:
     def _ensure(self) -> None:
         if self.active is None:
             self.flush_cut()
-            self._on_begin()
+            if not self._caller_speaks:
+                self._on_begin()
             self._outcome = ReplyOutcome()
             self.active = Response(self._usual(), self._send, self._record)
             self.active.begin()
@@ -195,6 +217,8 @@ class Replies:
             return
         if reason == TURN_DETECTED:
             self._cut = active
+            if self._knows_turn():
+                self.flush_cut()
         else:
             active.finish("cancelled", reason=reason)
             self._on_end()
@@ -205,7 +229,7 @@ class Replies:
             return
         active, self.active = self.active, None
         outcome = self._outcome
-        if outcome.error and not active.output:
+        if outcome.error:
             active.finish("failed", error=outcome.error)
         elif outcome.finish == "length":
             active.finish("incomplete", reason="max_output_tokens")

@@ -108,16 +108,16 @@ class Response:
             return
         if part.encoder is not None:
             self._pass_on(part, part.encoder.flush())
-        said = part.text.strip()
         if self.terms.is_spoken:
+            said = part.text.strip()
             self._tell(part, "response.output_audio.done")
             self._tell(part, "response.output_audio_transcript.done", transcript=said)
             done: Item = {"type": "audio", "transcript": said}
             part.item["content"] = [{"type": "output_audio", "transcript": said}]
         else:
-            self._tell(part, "response.output_text.done", text=said)
-            done = {"type": "text", "text": said}
-            part.item["content"] = [{"type": "output_text", "text": said}]
+            self._tell(part, "response.output_text.done", text=part.text)
+            done = {"type": "text", "text": part.text}
+            part.item["content"] = [{"type": "output_text", "text": part.text}]
         self._tell(part, "response.content_part.done", part=done)
         part.item["status"] = status
         self._item_done(part.item, part.index)

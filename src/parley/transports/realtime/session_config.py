@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 from parley.agents.schema import Agent, TurnTaking
@@ -12,6 +13,7 @@ from parley.session.reply import ReplyWish
 from parley.transports.realtime.session_form import (
     MOST_TOKENS,
     PCM_RATE_HZ,
+    Form,
     NamedTool,
     SemanticVad,
     ServerVad,
@@ -24,24 +26,49 @@ from parley.transports.realtime.wire import Fault, new_id
 LONGEST_SESSION_S = 3600
 _UNSURE_WAIT_MS = {"low": 3000, "high": 250}
 """How long an unfinished sentence is waited for; medium and auto are the agent's own."""
+_NOTICING_MS = 80
+"""What voice activity detection takes besides the time that it waits to be sure."""
 _INSIDE_AUDIO = ("input", "output")
+_CLEARED_BY_NULL = frozenset(
+    {"transcription", "noise_reduction", "turn_detection", "tracing", "include", "prompt"}
+)
+"""What else is null stays as it is, but for instructions, which are "" then."""
+
+
+@dataclass(frozen=True)
+class Wished:
+    """A session as it will be; ``form`` is ``fields`` checked."""
+
+    fields: dict[str, Any]
+    form: SessionForm
 
 
 class SessionConfig:
-    """``shown`` is the object that clients see, ``form`` the same checked."""
+    """``shown`` is the object that clients see, ``form`` the same checked; ``tenant`` is whose
+    session it is."""
 
-    def __init__(self, agent: Agent, model: str, fields: Mapping[str, Any], *, is_agent: bool):
+    def __init__(
+        self,
+        agent: Agent,
+        model: str,
+        fields: Mapping[str, Any],
+        *,
+        is_agent: bool,
+        tenant: str = "",
+    ) -> None:
         self._agent = agent
+        self.tenant = tenant
         self._model = model
         self.id = new_id("sess")
-        self.expires_at = int(time.time()) + LONGEST_SESSION_S
+        lasts_s = min(LONGEST_SESSION_S, agent.turn_taking.max_call_s or LONGEST_SESSION_S)
+        self.expires_at = int(time.time() + lasts_s)
         kind = "transcription" if fields.get("type") == "transcription" else "realtime"
         self._fields = _usual(agent, kind, is_agent=is_agent)
         self.form = read_form(self._fields)
-        self.update(fields)
+        self.take(self.with_change(fields))
 
-    def update(self, change: Mapping[str, Any]) -> None:
-        """Merge a client's ``session`` in. Raises ``Fault``; then everything is as it was."""
+    def with_change(self, change: Mapping[str, Any]) -> Wished:
+        """A client's ``session`` merged in, for ``take``. Raises ``Fault``."""
         asked = change.get("type", self._fields["type"])
         if asked != self._fields["type"]:
             raise Fault(
@@ -53,35 +80,38 @@ class SessionConfig:
         for name, value in change.items():
             if name == "audio":
                 _merge_audio(merged, value)
-            elif name in merged and name != "type":
+            elif name == "instructions" and value is None:
+                merged[name] = ""
+            elif name in merged and (value is not None or name in _CLEARED_BY_NULL):
                 merged[name] = value
-        if merged["instructions"] is None:
-            merged["instructions"] = ""
-        self.form = read_form(merged)
-        self._fields = merged
+        return Wished(merged, read_form(merged))
+
+    def take(self, wished: Wished) -> None:
+        """Be like that from here on."""
+        self._fields, self.form = wished.fields, wished.form
 
     def shown(self) -> dict[str, Any]:
         """The whole effective session, as ``session.created`` and ``session.updated`` tell it."""
-        form, audio = self.form, self._fields["audio"]
+        form, audio = self.form, self.form.audio
         given = {
             "id": self.id,
             "object": f"realtime.{'transcription_session' if self.transcribes else 'session'}",
             "type": form.type,
             "expires_at": self.expires_at,
-            "include": self._fields["include"],
+            "include": None if form.include is None else list(form.include),
         }
         heard = {
-            "format": form.audio.input.format.shown(),
-            "transcription": audio["input"]["transcription"],
-            "noise_reduction": audio["input"]["noise_reduction"],
+            "format": audio.input.format.shown(),
+            "transcription": _as_given(audio.input.transcription),
+            "noise_reduction": _as_given(audio.input.noise_reduction),
             "turn_detection": _shown_detection(form),
         }
         if self.transcribes:
             return {**given, "audio": {"input": heard}}
         spoken = {
-            "format": form.audio.output.format.shown(),
-            "voice": form.audio.output.voice,
-            "speed": form.audio.output.speed,
+            "format": audio.output.format.shown(),
+            "voice": audio.output.voice,
+            "speed": audio.output.speed,
         }
         tokens = form.max_output_tokens
         return {
@@ -92,9 +122,9 @@ class SessionConfig:
             "tools": [tool.model_dump() for tool in form.tools],
             "tool_choice": _shown_choice(form.tool_choice),
             "max_output_tokens": "inf" if tokens == MOST_TOKENS else tokens,
-            "truncation": self._fields["truncation"],
-            "tracing": self._fields["tracing"],
-            "prompt": self._fields["prompt"],
+            "truncation": _as_given(form.truncation),
+            "tracing": _as_given(form.tracing),
+            "prompt": None,
             "audio": {"input": heard, "output": spoken},
         }
 
@@ -116,6 +146,18 @@ class SessionConfig:
     def padding_ms(self) -> int:
         detection = self.form.audio.input.turn_detection
         return detection.prefix_padding_ms if isinstance(detection, ServerVad) else 300
+
+    @property
+    def preroll_ms(self) -> int:
+        """How much of what came before is part of a turn when its speech is noticed."""
+        return self.padding_ms + self._agent.turn_taking.vad.start_ms + _NOTICING_MS
+
+    @property
+    def idle_timeout_s(self) -> float | None:
+        """How long a silent user is waited for after a reply; None: for ever."""
+        detection = self.form.audio.input.turn_detection
+        timeout_ms = detection.idle_timeout_ms if isinstance(detection, ServerVad) else None
+        return None if timeout_ms is None or self.transcribes else timeout_ms / 1000
 
     def turn_taking(self) -> TurnTaking | None:
         """How turns are parted; None: by the client's commits."""
@@ -193,7 +235,16 @@ def _merge_audio(merged: dict[str, Any], change: object) -> None:
         if not isinstance(part, dict):
             raise Fault(f"session.audio.{side} is an object.", param=f"session.audio.{side}")
         known = cast(dict[str, Any], merged["audio"][side])
-        known.update({k: v for k, v in cast(dict[str, Any], part).items() if k in known})
+        for name, value in cast(dict[str, Any], part).items():
+            if name in known and (value is not None or name in _CLEARED_BY_NULL):
+                known[name] = value
+
+
+def _as_given(value: Form | str | None) -> Any:
+    """With the keys that the client has set, and no others: some clients read strictly."""
+    if not isinstance(value, Form):
+        return value
+    return value.model_dump(mode="json", exclude_unset=True)
 
 
 def _shown_detection(form: SessionForm) -> dict[str, Any] | None:

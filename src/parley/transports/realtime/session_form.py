@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -41,6 +41,13 @@ class Transcription(Form):
     model: str | None = None
     language: str | None = None
     prompt: str | None = None
+    languages: tuple[str, ...] | None = None
+    keywords: tuple[str, ...] | None = None
+    delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
+
+
+class NoiseReduction(Form):
+    type: Literal["near_field", "far_field"]
 
 
 class ServerVad(Form):
@@ -61,9 +68,10 @@ class SemanticVad(Form):
 
 
 def _with_type(value: object) -> object:
-    if isinstance(value, dict):
-        return {"type": "server_vad", **cast(dict[str, Any], value)}
-    return value
+    if not isinstance(value, dict):
+        return value
+    given = {k: v for k, v in cast(dict[str, Any], value).items() if v is not None}
+    return {"type": "server_vad", **given}
 
 
 TurnDetection = Annotated[
@@ -101,7 +109,7 @@ Voice = Annotated[str, BeforeValidator(_voice_name), Field(max_length=200)]
 class Input(Form):
     format: AudioFormat = AudioFormat()
     transcription: Transcription | None = None
-    noise_reduction: dict[str, Any] | None = None
+    noise_reduction: NoiseReduction | None = None
     turn_detection: TurnDetection | None = None
 
 
@@ -116,8 +124,24 @@ class Sound(Form):
     output: Output = Output()
 
 
+class RetainedTokens(Form):
+    post_instructions: int | None = Field(default=None, ge=0)
+
+
+class RetentionRatio(Form):
+    type: Literal["retention_ratio"]
+    retention_ratio: float = Field(ge=0, le=1)
+    token_limits: RetainedTokens | None = None
+
+
+class Tracing(Form):
+    group_id: str | None = None
+    metadata: dict[str, Any] | None = None
+    workflow_name: str | None = None
+
+
 def _tokens(value: object) -> object:
-    return MOST_TOKENS if value in (None, "inf") else value
+    return MOST_TOKENS if value is None or value == "inf" else value
 
 
 class SessionForm(Form):
@@ -131,6 +155,10 @@ class SessionForm(Form):
     max_output_tokens: Annotated[int, BeforeValidator(_tokens), Field(ge=1, le=MOST_TOKENS)] = (
         MOST_TOKENS
     )
+    truncation: Literal["auto", "disabled"] | RetentionRatio = "auto"
+    """Taken and shown; a conversation that has grown too long is summed up in any case."""
+    tracing: Literal["auto"] | Tracing | None = None
+    include: tuple[Literal["item.input_audio_transcription.logprobs"], ...] | None = None
     audio: Sound = Sound()
 
     @property
@@ -140,17 +168,24 @@ class SessionForm(Form):
 
 def read_form(fields: Mapping[str, Any]) -> SessionForm:
     """Check a whole session. Raises ``Fault`` with the place of the first mistake."""
-    for tool in cast(list[Any], fields.get("tools") or []):
+    tools = fields.get("tools")
+    for tool in cast(list[Any], tools) if isinstance(tools, list) else ():
         if isinstance(tool, dict) and cast(dict[str, Any], tool).get("type") == "mcp":
             raise Fault(
                 "MCP servers are not taken from clients here: an agent's YAML names them.",
                 code="unsupported_value",
                 param="session.tools",
             )
+    if fields.get("prompt") is not None:
+        raise Fault(
+            "Prompts that OpenAI keeps can't be had here: put the text into instructions.",
+            code="unsupported_value",
+            param="session.prompt",
+        )
     try:
         form = SessionForm.model_validate(fields)
     except ValidationError as error:
-        raise fault_of(error, "session") from error
+        raise fault_of(error, "session", fields) from error
     if len(form.output_modalities) != 1:
         raise Fault(
             'output_modalities is ["audio"] (which brings its transcript along) or ["text"].',
@@ -159,9 +194,24 @@ def read_form(fields: Mapping[str, Any]) -> SessionForm:
     return form
 
 
-def fault_of(error: ValidationError, within: str) -> Fault:
-    """The first mistake in the client's words: where it is, and what belongs there."""
+def fault_of(error: ValidationError, within: str, given: object) -> Fault:
+    """The first mistake in the client's words: where it is in ``given``, and what belongs there."""
     first = error.errors(include_url=False)[0]
-    place = ".".join([within, *(str(part) for part in first["loc"])])
-    code = "missing_required_parameter" if first["type"] == "missing" else "invalid_value"
+    is_missing = first["type"] == "missing"
+    place = ".".join(filter(None, [within, *_path(first["loc"], given, is_missing=is_missing)]))
+    code = "missing_required_parameter" if is_missing else "invalid_value"
     return Fault(f"{place}: {first['msg']}.", code=code, param=place)
+
+
+def _path(loc: Sequence[int | str], given: object, *, is_missing: bool) -> list[str]:
+    """Pydantic names the forms that it tried as well: only what stands in ``given`` counts."""
+    path: list[str] = []
+    for at, part in enumerate(loc):
+        if isinstance(given, Mapping) and part in given:
+            given = cast(Mapping[Any, Any], given)[part]
+        elif isinstance(given, list | tuple) and isinstance(part, int):
+            given = cast(Sequence[Any], given)[part]
+        elif not (is_missing and at == len(loc) - 1):
+            continue
+        path.append(str(part))
+    return path

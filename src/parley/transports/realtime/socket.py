@@ -12,13 +12,18 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from parley.access.guard import caller_of
 from parley.core.call import EndReason
-from parley.core.errors import BadRequest, ParleyError, envelope, error_headers
+from parley.core.errors import ParleyError, envelope, error_headers
 from parley.core.log import bind_call, get_logger
 from parley.transports.realtime.admission import Begun, Reception
+from parley.transports.realtime.exchange import Exchange
+from parley.transports.realtime.farewell import last_error
+from parley.transports.realtime.line import FindVoice
+from parley.transports.realtime.sideband import Sideband, require_room
 from parley.transports.realtime.socket_media import SocketMedia
-from parley.transports.realtime.talk import FindVoice, Talk
-from parley.transports.realtime.wire import Fault, error_event
+from parley.transports.realtime.talk import Talk
+from parley.transports.realtime.wire import Fault, as_bad_request
 
 log = get_logger(__name__)
 
@@ -34,38 +39,48 @@ _CLOSE_CODES: dict[EndReason, int] = {
     "limit": 1000,
     "idle": 1000,
 }
-_LAST_ERRORS: dict[EndReason, tuple[str, str]] = {
-    "limit": ("session_expired", "The session has lasted as long as it may."),
-    "quota": ("insufficient_quota", "The quota is used up."),
-    "drain": ("server_draining", "The server is going down. Connect again."),
-}
 
 
-def socket_router(reception: Reception, guard: Guard, find_voice: FindVoice) -> APIRouter:
-    """The route. ``guard`` says who is asking, or raises."""
+def socket_router(
+    reception: Reception,
+    guard: Guard,
+    find_voice: FindVoice,
+    exchange: Exchange | None = None,
+) -> APIRouter:
+    """The route. ``guard`` says who is asking, or raises; ``exchange`` has the calls over WebRTC,
+    which can be followed from here."""
     router = APIRouter(tags=["realtime"])
-    router.add_api_websocket_route("/v1/realtime", _Door(reception, guard, find_voice).enter)
+    calls = Exchange() if exchange is None else exchange
+    door = _Door(reception, guard, find_voice, calls)
+    router.add_api_websocket_route("/v1/realtime", door.enter)
     return router
 
 
 class _Door:
-    def __init__(self, reception: Reception, guard: Guard, find_voice: FindVoice) -> None:
+    def __init__(
+        self, reception: Reception, guard: Guard, find_voice: FindVoice, exchange: Exchange
+    ) -> None:
         self._reception = reception
         self._guard = guard
         self._find_voice = find_voice
+        self._exchange = exchange
 
     async def enter(self, socket: WebSocket) -> None:
         """Let a client in, or answer its handshake with the reason why not."""
         try:
             await self._guard(socket)
+            if call_id := socket.query_params.get("call_id", ""):
+                followed = self._exchange.find(call_id, caller_of(socket))
+                require_room(followed)
+                await _accept(socket)
+                await Sideband(socket, followed).hold()
+                return
             begun = await self._admit(socket)
         except (Fault, ParleyError) as fault:
             await _refuse(socket, fault)
             return
         try:
-            offered = socket.headers.get("sec-websocket-protocol", "")
-            names = {name.strip() for name in offered.split(",")}
-            await socket.accept(SUBPROTOCOL if SUBPROTOCOL in names else None)
+            await _accept(socket)
         except BaseException:
             begun.place.release()
             raise
@@ -98,16 +113,17 @@ class _Visit:
         self._media.hand_over(control)
         reading = asyncio.create_task(self._read(), name="realtime:read")
         writing = asyncio.create_task(self._write(), name="realtime:write")
+        over = asyncio.create_task(self._media.is_over.wait(), name="realtime:over")
         try:
-            await asyncio.wait([reading, writing], return_when=asyncio.FIRST_COMPLETED)
-            if not writing.done():
-                # The client is gone; the session ends, and says so with the last of the outbox.
-                self._media.leave("caller")
-                await writing
+            await asyncio.wait([reading, writing, over], return_when=asyncio.FIRST_COMPLETED)
+            # The client is gone; the session ends, and says so with the last of the outbox.
+            self._media.leave("caller")
+            # Who reads nothing is not waited for longer than the session itself takes.
+            await asyncio.wait([writing, over], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (reading, writing):
+            for task in (reading, writing, over):
                 task.cancel()
-            await asyncio.gather(reading, writing, return_exceptions=True)
+            await asyncio.gather(reading, writing, over, return_exceptions=True)
             self._media.leave("error")
             self._media.is_flushed.set()
 
@@ -131,20 +147,22 @@ class _Visit:
 
     async def _say_goodbye(self) -> None:
         reason = self._media.ended_with or "error"
-        failure = self._media.failure
         if reason == "caller":
             return
-        if reason in _LAST_ERRORS:
-            code, message = _LAST_ERRORS[reason]
-            await self._socket.send_json(error_event(Fault(message, code=code)))
-        elif reason == "error" and failure is not None:
-            await self._socket.send_json(error_event(Fault(failure.message, code=failure.code)))
+        if (error := last_error(reason, self._media.failure)) is not None:
+            await self._socket.send_json(error)
         await self._socket.close(_CLOSE_CODES.get(reason, 1000), reason)
+
+
+async def _accept(socket: WebSocket) -> None:
+    offered = socket.headers.get("sec-websocket-protocol", "")
+    names = {name.strip() for name in offered.split(",")}
+    await socket.accept(SUBPROTOCOL if SUBPROTOCOL in names else None)
 
 
 async def _refuse(socket: WebSocket, fault: Fault | ParleyError) -> None:
     """An HTTP answer in the place of the handshake, in OpenAI's form."""
     if isinstance(fault, Fault):
-        fault = BadRequest(fault.message, param=fault.param or None)
+        fault = as_bad_request(fault)
     answer = JSONResponse(envelope(fault), fault.status, headers=error_headers(fault))
     await socket.send_denial_response(answer)

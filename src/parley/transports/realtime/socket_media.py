@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -39,8 +40,10 @@ class SocketMedia(PlainMedia):
         self.outbox: asyncio.Queue[str | None] = asyncio.Queue()
         self.is_flushed = asyncio.Event()
         self.has_begun = asyncio.Event()
+        self.is_over = asyncio.Event()
         self.ended_with: EndReason | None = None
         self.failure: CallFailed | None = None
+        self._is_ending = False
         self._waiting_bytes = 0
         self._control: SessionControl | None = None
         self._talk: Talk | None = None
@@ -78,7 +81,13 @@ class SocketMedia(PlainMedia):
         return None
 
     async def gone(self) -> EndReason:
-        return await asyncio.shield(self._left)
+        talk = self._talk
+        assert talk is not None
+        try:
+            async with asyncio.timeout(talk.config.expires_at - time.time()):
+                return await asyncio.shield(self._left)
+        except TimeoutError:
+            return "limit"
 
     @property
     def played_ms(self) -> int:
@@ -107,16 +116,18 @@ class SocketMedia(PlainMedia):
         talk.tell(event)
 
     async def hang_up(self, reason: EndReason) -> None:
-        if self.ended_with is None:
-            self.ended_with = reason
+        if not self._is_ending:
+            self._is_ending = True
             if self._talk is not None:
                 await self._talk.close()
+            self.ended_with = reason
             self.leave(reason)
             self.outbox.put_nowait(None)
             self.has_begun.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_EVENTS_LIMIT_S):
                 await self.is_flushed.wait()
+        self.is_over.set()
 
     # ── Line ─────────────────────────────────────────────────────────────────────────────
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol, cast
+from typing import Any
 
 from parley.agents.schema import Agent
 from parley.core.errors import ParleyError
@@ -35,7 +35,9 @@ from parley.transports.realtime.client_events import (
     read_object,
 )
 from parley.transports.realtime.hearing import Hearing
-from parley.transports.realtime.itemising import Itemising
+from parley.transports.realtime.idle import IdleTimer
+from parley.transports.realtime.itemising import ItemEvent, Itemising
+from parley.transports.realtime.line import FindVoice, Line
 from parley.transports.realtime.record import Record
 from parley.transports.realtime.replies import Replies
 from parley.transports.realtime.response import ResponseTerms
@@ -43,35 +45,6 @@ from parley.transports.realtime.session_config import SessionConfig
 from parley.transports.realtime.wire import Fault, ServerEvent, error_event, new_id, server_event
 
 log = get_logger(__name__)
-
-
-class Line(Protocol):
-    """What the conversation needs of the connection that carries it."""
-
-    carries_sound: bool
-    """Whether sound comes and goes in events; else it travels by itself, as over WebRTC."""
-
-    def send(self, event: ServerEvent) -> None: ...
-
-    def hear(self, sound: bytes) -> None:
-        """Sound that came in an event, in the session's input format."""
-        ...
-
-    async def heard(self) -> None:
-        """Return when all that came in has gone into the pipeline."""
-        ...
-
-    def forget(self) -> None:
-        """Throw away what came in and has not gone into the pipeline."""
-        ...
-
-    def clear_output(self) -> bool:
-        """Throw away speech that waits to go out; whether there was any."""
-        ...
-
-
-FindVoice = Callable[[Agent, str], Awaitable[str]]
-"""The engine's own name for the voice that a client wants. Raises ``InvalidValue``."""
 
 
 class Talk:
@@ -91,10 +64,17 @@ class Talk:
         self._control: SessionControl | None = None
         self._held: list[ServerEvent] | None = None
         self.record = Record()
-        self.replies = Replies(
-            self._send_reply, self.record, self.terms, on_begin=self._hold_for_turn
-        )
         self._hearing = Hearing(line, self.record, config, self._turn_told)
+        self.replies = Replies(
+            self.send_in_order,
+            self.record,
+            self.terms,
+            knows_turn=lambda: self._hearing.is_turn_open,
+            on_begin=self._hold_for_turn,
+            on_end=self._reply_ended,
+        )
+        self._idle = IdleTimer(self._prompt_silent_user)
+        self._voice = ""
         self._applied: tuple[Any, ...] = ()
         self._handle: dict[type[ClientEvent], Callable[[Any], Awaitable[None]]] = {
             SessionUpdate: self._update,
@@ -102,10 +82,10 @@ class Talk:
             CommitAudio: self._commit,
             ClearAudio: self._clear,
             ClearOutput: self._clear_output,
-            CreateItem: self._create_item,
-            RetrieveItem: self._retrieve_item,
-            DeleteItem: self._delete_item,
-            TruncateItem: self._truncate_item,
+            CreateItem: self._change_items,
+            RetrieveItem: self._change_items,
+            DeleteItem: self._change_items,
+            TruncateItem: self._change_items,
             CreateResponse: self._respond,
             CancelResponse: self._cancel,
         }
@@ -119,12 +99,15 @@ class Talk:
         """The call is up: from now on client events can be done."""
         self._control = control
         conversation = control.conversation
+        self._voice = conversation.voice
         self._apart = Apart(conversation, self._line.send)
         self._items = Itemising(conversation, self.record, self._line.send, self.config)
         await self._apply()
 
     async def close(self) -> None:
+        """Tell what has come to its end with the call."""
         self.replies.end()
+        self._idle.stop()
         if self._control is not None:
             await self._apart.close()
 
@@ -141,13 +124,18 @@ class Talk:
         except (Fault, ParleyError) as fault:
             log.info("realtime_refused", code=fault.code, message=fault.message)
             self._line.send(error_event(fault, event_id))
+        except Exception:
+            # What nobody thought of must not end the session either.
+            log.exception("realtime_event_broke")
+            broken = ParleyError("Something broke in here; the log has the details.")
+            self._line.send(error_event(broken, event_id))
 
     async def _update(self, event: SessionUpdate) -> None:
-        voice = self.config.form.audio.output.voice
-        wanted = _wanted_voice(event.session)
-        if wanted and wanted != voice:
-            await self._find_voice(self._agent, wanted)
-        self.config.update(event.session)
+        wished = self.config.with_change(event.session)
+        voice = wished.form.audio.output.voice
+        if voice != self.config.form.audio.output.voice:
+            await self._found(voice, "session.audio.output.voice")
+        self.config.take(wished)
         await self._apply()
         self._line.send(server_event("session.updated", session=self.config.shown()))
 
@@ -157,17 +145,19 @@ class Talk:
         conversation = self.control.conversation
         conversation.set_usual_reply(config.usual_reply())
         output = form.audio.output
-        now = (form.instructions, output.voice, output.speed, config.turn_taking(), config.answers)
+        listening = (config.turn_taking(), config.answers, config.preroll_ms)
+        now = (form.instructions, output.voice, output.speed, *listening)
         was = self._applied or (None,) * len(now)
         if now[0] != was[0] and (self._applied or form.instructions):
             await self.control.set_instructions(form.instructions)
         if now[1] != was[1] and output.voice:
-            await self.control.set_voice(await self._find_voice(self._agent, output.voice))
+            self._voice = await self._found(output.voice, "session.audio.output.voice")
+            conversation.set_voice(self._voice)
         if now[2] != was[2]:
             conversation.set_speed(self._agent.speech_speed * output.speed)
         if now[3:] != was[3:]:
             await conversation.listen(
-                config.turn_taking(), answers=config.answers, preroll_ms=config.padding_ms
+                config.turn_taking(), answers=config.answers, preroll_ms=config.preroll_ms
             )
         self._applied = now
 
@@ -193,28 +183,20 @@ class Talk:
             await self._stop_reply()
         self._line.clear_output()
 
-    async def _create_item(self, event: CreateItem) -> None:
-        await self._items.create(event)
-
-    async def _retrieve_item(self, event: RetrieveItem) -> None:
-        item = self.record.get(event.item_id)
-        self._line.send(server_event("conversation.item.retrieved", item=item))
-
-    async def _delete_item(self, event: DeleteItem) -> None:
-        self._items.delete(event.item_id)
-
-    async def _truncate_item(self, event: TruncateItem) -> None:
-        self._items.truncate(event)
+    async def _change_items(self, event: ItemEvent) -> None:
+        await self._items.obey(event)
 
     async def _respond(self, event: CreateResponse) -> None:
         if self.config.transcribes:
             raise Fault("A transcription session has no responses.", code="unsupported_value")
         wish = self._items.wish_of(event.response)
-        terms = self.terms()
+        terms, voice = self.terms(), self._voice
         if event.response is not None:
             terms = self._items.terms_of(event.response, terms)
+            if wanted := event.response.audio.output.voice:
+                voice = await self._found(wanted, "response.audio.output.voice")
         if event.response is not None and event.response.conversation == "none":
-            self._apart.begin(wish, terms)
+            self._apart.begin(wish, terms, voice)
             return
         if self.replies.active is not None:
             raise Fault(
@@ -222,7 +204,9 @@ class Talk:
                 "cancel it.",
                 code="conversation_already_has_active_response",
             )
+        self._idle.stop()
         self.replies.begin(terms)
+        self.control.conversation.set_voice(voice)
         await self.control.conversation.create_response(wish)
 
     async def _cancel(self, event: CancelResponse) -> None:
@@ -236,6 +220,10 @@ class Talk:
     async def _stop_reply(self) -> None:
         self.replies.cancel()
         await self.control.fall_silent()
+        # What left the pipeline meanwhile was not sent on.
+        for item_id in self.replies.cut_short:
+            heard = self.record.said(item_id)
+            self.control.conversation.items.truncate(item_id, heard.text)
 
     # ── the call ─────────────────────────────────────────────────────────────────────────
 
@@ -261,6 +249,7 @@ class Talk:
         """An event of the call, in order."""
         match event:
             case UserSpeechStarted():
+                self._idle.stop()
                 self._hearing.started(event)
                 self.replies.flush_cut()
             case UserSpeechStopped():
@@ -272,7 +261,32 @@ class Talk:
             case _:
                 pass
 
-    def _send_reply(self, event: ServerEvent) -> None:
+    async def _found(self, voice: str, param: str) -> str:
+        """The engine's own name for a voice. Raises ``Fault``."""
+        if not voice:
+            return ""
+        try:
+            return await self._find_voice(self._agent, voice, self.config.tenant)
+        except ParleyError as error:
+            raise Fault(str(error), code=error.code, param=param) from error
+
+    def _reply_ended(self) -> None:
+        conversation = self.control.conversation
+        if conversation.voice != self._voice:
+            conversation.set_voice(self._voice)
+        if (limit_s := self.config.idle_timeout_s) is not None:
+            self._idle.start(self.replies.left_s + limit_s)
+
+    async def _prompt_silent_user(self) -> None:
+        """The user has said nothing for as long as the client wants to wait."""
+        if self.replies.active is None and not self._hearing.is_turn_open:
+            self._hearing.silent(self.control.conversation, self.config.idle_timeout_s or 0)
+            await self._respond(CreateResponse())
+
+    def send_in_order(self, event: ServerEvent) -> None:
+        """Send what belongs between the events of a response."""
+        if self.config.transcribes:
+            return
         if self._held is None:
             self._line.send(event)
         else:
@@ -292,10 +306,3 @@ class Talk:
 def _id_of(fields: Mapping[str, Any]) -> str:
     event_id = fields.get("event_id")
     return event_id[:512] if isinstance(event_id, str) else ""
-
-
-def _wanted_voice(session: Mapping[str, Any]) -> str:
-    found: Any = session
-    for name in ("audio", "output", "voice"):
-        found = cast(Mapping[str, Any], found).get(name) if isinstance(found, Mapping) else None
-    return found if isinstance(found, str) else ""

@@ -5,7 +5,13 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from parley.core.errors import ParleyError
+from parley.core.errors import (
+    BadRequest,
+    InvalidValue,
+    MissingParameter,
+    ParleyError,
+    UnsupportedValue,
+)
 
 ServerEvent = dict[str, Any]
 
@@ -28,6 +34,14 @@ class Fault(Exception):
         self.message = message
         self.code = code
         self.param = param
+
+
+def as_bad_request(fault: Fault) -> BadRequest:
+    """The same for an answer over HTTP."""
+    known: dict[str, type[BadRequest]] = {
+        kind.code: kind for kind in (InvalidValue, MissingParameter, UnsupportedValue)
+    }
+    return known.get(fault.code, BadRequest)(fault.message, param=fault.param or None)
 
 
 def error_event(fault: Fault | ParleyError, event_id: str = "") -> ServerEvent:

@@ -66,6 +66,12 @@ async def _check_nothing() -> None:
     return
 
 
+def most_message_bytes(pc: RTCPeerConnection) -> int:
+    """``a=max-message-size`` of the far side: longer messages it doesn't take. 0 is any length."""
+    sctp = cast(Any, pc.sctp)
+    return int(sctp._remote_max_message_size or 0) if sctp is not None else 0
+
+
 def has_unacknowledged_messages(pc: RTCPeerConnection) -> bool:
     """Whether data channel messages wait to be sent, or to be confirmed by the far side."""
     sctp = cast(Any, pc.sctp)

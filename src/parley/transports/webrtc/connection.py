@@ -11,7 +11,7 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import aiortc
 from aiortc import (
@@ -32,6 +32,7 @@ from parley.transports.webrtc.aiortc_inside import (
     close_for_good,
     first_mid,
     has_unacknowledged_messages,
+    most_message_bytes,
     packets_received,
     replace_jitter_buffer,
 )
@@ -59,7 +60,9 @@ class ConnectionListener(Protocol):
 
     def on_channel_open(self, connection: BrowserConnection) -> None: ...
 
-    def on_message(self, connection: BrowserConnection, message: dict[str, Any]) -> None: ...
+    def on_text(self, connection: BrowserConnection, text: str | bytes) -> None:
+        """A message came over the data channel."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -203,6 +206,11 @@ class BrowserConnection(SmallWebRTCConnection):
     def can_send(self) -> bool:
         return self._channel is not None and self._channel.readyState == "open"
 
+    @property
+    def most_message_bytes(self) -> int:
+        """How long a message the far side takes; 0 is any length."""
+        return most_message_bytes(self._pc)
+
     def send_app_message(self, message: Any) -> None:
         """Send one message, if the data channel is open and the far side still reads."""
         self.send_text(json.dumps(message, default=str))
@@ -246,15 +254,8 @@ class BrowserConnection(SmallWebRTCConnection):
         self._plan.listener.on_channel_open(self)
 
     def _on_message(self, text: str | bytes) -> None:
-        if self._closed or (isinstance(text, str) and text.startswith("ping")):
-            return
-        try:
-            message = json.loads(text)
-        except ValueError:
-            log.warning("message_not_json")
-            return
-        if isinstance(message, dict):
-            self._plan.listener.on_message(self, cast(dict[str, Any], message))
+        if not self._closed:
+            self._plan.listener.on_text(self, text)
 
     # ── the end ──────────────────────────────────────────────────────────────────────────
 

@@ -16,6 +16,7 @@ from parley.core.events import AudioSkipped, Event
 from parley.core.log import bind_call, get_logger
 from parley.session.media import PlainMedia
 from parley.transports.webrtc.connection import BrowserConnection, ConnectionPlan
+from parley.transports.webrtc.messages import GOODBYES, peer_left, read_message, server_message
 from parley.transports.webrtc.microphone import Microphone
 from parley.transports.webrtc.options import WebRtcOptions
 from parley.transports.webrtc.opus import Libopus
@@ -24,9 +25,6 @@ from parley.transports.webrtc.processors import CallerInput, CallerOutput
 from parley.transports.webrtc.sender import VOICE_RATE_HZ, Playout
 
 log = get_logger(__name__)
-
-RTVI_LABEL = "rtvi-ai"
-GOODBYES = frozenset({"goodbye", "disconnect-bot"})
 
 _TICK_S = 1.0
 _OUTBOX_LIMIT = 1000
@@ -106,10 +104,7 @@ class WebRtcMedia(PlainMedia):
         return self._playout.clear()
 
     async def deliver(self, event: Event) -> None:
-        """As an RTVI server message ``{"parley": {"event": …}}``."""
-        self.send(
-            {"label": RTVI_LABEL, "type": "server-message", "data": {"parley": event.to_dict()}}
-        )
+        self.send(server_message(event))
 
     async def hang_up(self, reason: EndReason) -> None:
         if self._closing is None:
@@ -122,8 +117,7 @@ class WebRtcMedia(PlainMedia):
         await asyncio.gather(self._minder, return_exceptions=True)
         connection = self._connection
         if connection is not None and connection.can_send:
-            # What Pipecat's own client understands as the end.
-            connection.send_app_message({"type": "signalling", "message": {"type": "peerLeft"}})
+            self._say_goodbye(connection, reason)
             await connection.flushed(_LAST_MESSAGES_LIMIT_S)
         self._playout.clear()
         for connection in self._connections():
@@ -131,6 +125,9 @@ class WebRtcMedia(PlainMedia):
         self._tell_skipped()
         log.info("webrtc_closed", reason=reason, **self.counters())
         self.on_over()
+
+    def _say_goodbye(self, connection: BrowserConnection, reason: EndReason) -> None:
+        connection.send_app_message(peer_left())
 
     # ── for the signalling ───────────────────────────────────────────────────────────────
 
@@ -167,9 +164,12 @@ class WebRtcMedia(PlainMedia):
 
     # ── messages ─────────────────────────────────────────────────────────────────────────
 
-    def send(self, message: Any) -> None:
+    def send(self, message: Any, /) -> None:
         """Send to the page, or keep until there is an open data channel, in order."""
-        self._outbox.append(json.dumps(message, default=str))
+        self._post(json.dumps(message, default=str))
+
+    def _post(self, text: str) -> None:
+        self._outbox.append(text)
         if len(self._outbox) > _OUTBOX_LIMIT:
             # A page without a data channel; it will never ask for these.
             self._outbox.popleft()
@@ -183,10 +183,14 @@ class WebRtcMedia(PlainMedia):
                 return
             self._outbox.popleft()
 
-    def on_message(self, connection: BrowserConnection, message: dict[str, Any]) -> None:
-        if connection not in (self._connection, self._successor):
-            # The last words of a connection that has been replaced.
-            return
+    def on_text(self, connection: BrowserConnection, text: str | bytes) -> None:
+        # Else these are the last words of a connection that has been replaced.
+        if connection in (self._connection, self._successor):
+            message = read_message(text)
+            if message is not None:
+                self._take_message(message)
+
+    def _take_message(self, message: dict[str, Any]) -> None:
         if message.get("type") in GOODBYES:
             log.info("caller_said_goodbye", call_id=self.call_id)
             self._presence.leave("caller")

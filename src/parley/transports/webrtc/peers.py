@@ -50,7 +50,7 @@ class Peers(SmallWebRTCRequestHandler):
         super().__init__()
         self.options = options
         self._peers: set[Peer] = set()
-        self._libopus = _open_libopus() if options.opus_path else None
+        self._libopus = open_libopus() if options.opus_path else None
 
     def __len__(self) -> int:
         return len(self._peers)
@@ -76,7 +76,7 @@ class Peers(SmallWebRTCRequestHandler):
             if request.restart_pc or present is None or present.is_closed:
                 return await self._replace(peer, request.sdp)
             await present.renegotiate(request.sdp, request.type)
-            return _answer_of(present)
+            return answer_of(present)
 
     async def _welcome(
         self, sdp: str, callback: Callable[[Any], Awaitable[None]], call_id: str
@@ -94,7 +94,7 @@ class Peers(SmallWebRTCRequestHandler):
             await connection.close()
             await media.hang_up("error")
             raise
-        return _answer_of(connection)
+        return answer_of(connection)
 
     async def _replace(self, peer: Peer, sdp: str) -> dict[str, str]:
         connection = peer.media.new_connection()
@@ -109,7 +109,7 @@ class Peers(SmallWebRTCRequestHandler):
         log.info("caller_reconnects", call_id=peer.media.call_id)
         peer.media.adopt(connection)
         self._remember(peer, connection)
-        return _answer_of(connection)
+        return answer_of(connection)
 
     def _remember(self, peer: Peer, connection: BrowserConnection) -> None:
         self._peers.add(peer)
@@ -144,11 +144,13 @@ class Peers(SmallWebRTCRequestHandler):
             await peer.media.hang_up("drain")
 
 
-def _answer_of(connection: BrowserConnection) -> dict[str, str]:
+def answer_of(connection: BrowserConnection) -> dict[str, str]:
+    """``sdp``, ``type`` and ``pc_id`` of the answer to the newest offer."""
     return cast(dict[str, str], connection.get_answer())
 
 
-def _open_libopus() -> Libopus | None:
+def open_libopus() -> Libopus | None:
+    """The codec; None, and a word about it in the log, where the library isn't installed."""
     try:
         return Libopus()
     except OSError as error:

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from parley.core.errors import NotFound
 from parley.engines.options import options_for
-from parley.engines.spec import SpeechOptions
+from parley.engines.spec import SpeechOptions, voices_for
 from parley.engines.tts.orpheus import SPEC, OrpheusOptions
 from parley.engines.tts.orpheus.manner import manner_of
 from parley.engines.tts.orpheus.talker import Sampling
@@ -180,3 +180,43 @@ def test_shared_names_are_taken_when_they_are_ours():
     assert not SPEC.owns_model("speaches-ai/Kokoro-82M-v1.0-ONNX")
     assert SPEC.owns_voice("tara") and SPEC.owns_voice("长乐")
     assert not SPEC.owns_voice("alloy") and not SPEC.owns_voice("af_heart")
+
+
+HOUSE_BOSS = OwnVoice(name="Boss", prompt_name="house_boss")
+ACMES = (
+    OwnVoice(name="Jingle", prompt_name="spk_9", model="acme-lora", tenant="acme"),
+    OwnVoice(name="boss", prompt_name="acme_boss", tenant="acme"),
+    OwnVoice(name="tara", prompt_name="acme_tara", tenant="acme"),
+)
+
+
+def test_a_tenants_voice_is_there_for_that_tenant_alone() -> None:
+    book = VoiceBook(["en"], [HOUSE_BOSS, *ACMES], {"hold music": "jingle", "nova": "jingle"})
+    acme, bee = book.seen_by("acme"), book.seen_by("bee")
+
+    assert acme.find("jingle", "", "").own == ACMES[0]
+    assert acme.find("nova", "", "").own == ACMES[0]
+    assert bee.find("nova", "", "").name == "jess"
+    for name in ("jingle", "Jingle", "hold music"):
+        with pytest.raises(NotFound) as caught:
+            bee.find(name, "", "")
+        assert "jingle" not in str(caught.value).lower().replace(f"{name.lower()!r}", "")
+
+
+def test_a_tenants_voice_goes_before_the_houses_of_the_same_name_for_it() -> None:
+    book = VoiceBook(["en"], [HOUSE_BOSS, *ACMES])
+
+    assert book.seen_by("acme").find("Boss", "", "").name == "acme_boss"
+    assert book.seen_by("bee").find("Boss", "", "").name == "house_boss"
+    assert book.seen_by("acme").find("tara", "", "").name == "acme_tara"
+    assert book.seen_by("bee").find("tara", "", "").name == "tara"
+
+
+def test_the_list_of_a_tenant_has_each_name_once_and_none_of_anothers() -> None:
+    listed = VoiceBook(["en"], [HOUSE_BOSS, *ACMES]).listed()
+    acme = [voice.id.lower() for voice in voices_for("acme", listed)]
+    bee = [voice.id.lower() for voice in voices_for("bee", listed)]
+
+    assert len(set(acme)) == len(acme)
+    assert set(acme) - set(bee) == {"jingle"}
+    assert {voice.tenant for voice in voices_for("bee", listed)} == {""}

@@ -12,8 +12,7 @@ import onnxruntime
 
 from parley.core.audio import Audio
 from parley.core.errors import EngineUnavailable, ModelMissing, ParleyError
-from parley.engines.keeper import Model, PullProgress
-from parley.engines.model_files import ModelFiles
+from parley.engines.model_files import KeepsFiles, ModelFiles
 from parley.engines.remote.hub import HubModel
 from parley.engines.remote.instances import Instances
 from parley.engines.remote.standing import standing
@@ -49,7 +48,7 @@ TALKERS: dict[str, type[HttpTalker]] = {
 }
 
 
-class OrpheusSpeech:
+class OrpheusSpeech(KeepsFiles):
     """Implements ``Synthesizer``, ``TagPerformer``, ``ModelKeeper`` and ``UsesResources``."""
 
     tags = TAGS
@@ -63,7 +62,7 @@ class OrpheusSpeech:
             )
         self._options = options
         folder = options.data_dir / "models" / "orpheus"
-        self._files = ModelFiles("orpheus", folder, {SNAC: SNAC_SOURCE}, (SNAC_FILE,))
+        super().__init__(ModelFiles("orpheus", folder, {SNAC: SNAC_SOURCE}, (SNAC_FILE,)))
         languages = options.languages or languages_of(options.model)
         self._voices = VoiceBook(languages, options.voices, options.aliases)
         self._setup = TalkerSetup(
@@ -86,7 +85,8 @@ class OrpheusSpeech:
         ``<laugh>`` and the like are acted out, ``<break time="1s"/>`` is a pause; ``pitch`` is the
         voice's own. Raises ``NotFound`` for a voice or language that the checkpoint hasn't got.
         """
-        speaker = self._voices.find(options.voice, options.language, self._options.voice)
+        voices = self._voices.seen_by(options.tenant)
+        speaker = voices.find(options.voice, options.language, self._options.voice)
         manner = manner_of(speaker, self._sampling(), options)
         parts = parts_of(text, self.tags)
         if not any(isinstance(part, Speech) for part in parts):
@@ -203,18 +203,7 @@ class OrpheusSpeech:
             )
         return self._files.path(SNAC) / SNAC_FILE
 
-    # ── the decoder as a model, and its share of the machine ─────────────────────────────────
-
-    async def models(self) -> Sequence[Model]:
-        return await asyncio.to_thread(self._files.models)
-
-    async def pull(self, model: str) -> AsyncGenerator[PullProgress]:
-        async with aclosing(self._files.pull(model)) as steps:
-            async for step in steps:
-                yield step
-
-    async def remove(self, model: str) -> None:
-        await self._files.remove(model)
+    # ── the decoder's share of the machine ───────────────────────────────────────────────────
 
     def demand(self) -> Demand:
         options = LocalOptions.model_validate(

@@ -48,7 +48,8 @@ class LlamaCppTalker(HttpTalker):
             "prompt": prompt_ids(await self._tokens(request.text)),
             "stream": True,
             "return_tokens": True,
-            "cache_prompt": True,
+            # Whose text begins like another tenant's must not be heard sooner.
+            "cache_prompt": False,
             "n_predict": sampling.max_tokens,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,

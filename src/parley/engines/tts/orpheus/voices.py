@@ -49,7 +49,10 @@ OPENAI_NAMES: Mapping[str, str] = MappingProxyType(
 
 
 class OwnVoice(BaseModel):
-    """A voice that somebody trained: its name here, its name in the prompt, its defaults."""
+    """A voice that somebody trained: its name here, its name in the prompt, its defaults.
+
+    For all tenants but ``tenant`` it does not exist, unless that is "".
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -57,6 +60,7 @@ class OwnVoice(BaseModel):
     prompt_name: str = Field("", description="Its name in training; the same if empty.")
     model: str = Field("", description="The checkpoint or LoRA adapter that the server has.")
     language: str = Field("en", min_length=2, description="The language that it speaks.")
+    tenant: str = Field("", description="Whose it is; everybody's if empty.")
     temperature: float | None = Field(None, ge=0.2, le=1.5)
     top_p: float | None = Field(None, gt=0, le=1)
     repetition_penalty: float | None = Field(None, ge=1.1, le=2)
@@ -82,24 +86,37 @@ class VoiceBook:
         aliases: Mapping[str, str] | None = None,
     ) -> None:
         self._languages = tuple(dict.fromkeys(languages))
+        self._all = tuple(own)
         self._own = {voice.name.lower(): voice for voice in own}
         self._aliases = {name.lower(): voice for name, voice in (aliases or {}).items()}
-        if len(self._own) < len(own):
+        if len({(voice.tenant, voice.name.lower()) for voice in own}) < len(own):
             raise BadSettings("Two voices of your own for Orpheus have the same name.")
 
     @property
     def languages(self) -> tuple[str, ...]:
         return self._languages
 
+    def seen_by(self, tenant: str) -> VoiceBook:
+        """The voices without those of other tenants."""
+        seen = [voice for voice in self._all if voice.tenant in ("", tenant)]
+        # Its own comes last and so takes the place of the house's of the same name.
+        seen.sort(key=lambda voice: bool(voice.tenant))
+        hidden = set(self._own) - {voice.name.lower() for voice in seen}
+        aliases = {a: voice for a, voice in self._aliases.items() if voice.lower() not in hidden}
+        return VoiceBook(self._languages, seen, aliases)
+
     def listed(self) -> list[Voice]:
+        """All voices, each with the tenant that it belongs to."""
+        houses = {voice.name.lower() for voice in self._all if not voice.tenant}
         published = [
             Voice(name, name.capitalize(), language)
             for language in self._languages
             for name in PUBLISHED.get(language, ())
-            if name not in self._own
+            if name not in houses
         ]
         own = [
-            Voice(voice.name, voice.name, _short(voice.language)) for voice in self._own.values()
+            Voice(voice.name, voice.name, _short(voice.language), voice.tenant)
+            for voice in self._all
         ]
         return [*published, *own]
 
@@ -166,7 +183,7 @@ class VoiceBook:
         return f"{instead}, or serve {load}." if load else f"{instead}."
 
     def _names(self) -> str:
-        return ", ".join(voice.id for voice in self.listed())
+        return ", ".join(dict.fromkeys(voice.id for voice in self.listed()))
 
 
 def languages_of(model: str) -> tuple[str, ...]:

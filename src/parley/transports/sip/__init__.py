@@ -1,0 +1,1 @@
+"""Calls by telephone: SIP signalling, and the sound that goes with it."""

@@ -1,0 +1,145 @@
+"""A page that was written for OpenAI's Realtime API over WebRTC talks with Parley instead."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+from fastapi import FastAPI
+from fastapi.responses import FileResponse
+from openai.types.realtime import RealtimeServerEvent
+from pydantic import TypeAdapter
+
+from parley.access.caller import OPEN_SCOPES
+from parley.access.keys import KeyDesk
+from parley.settings import Settings
+from parley.store.opening import open_store
+from tests.api.openai.written_house import served
+from tests.caller_voice import CallerVoice
+from tests.e2e.browser import BrowserTab, open_tab, write_microphone
+from tests.e2e.server import Server, running_server
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
+
+PAGE = Path(__file__).with_name("realtime_page.html")
+SDK_EVENTS: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
+SESSION: Any = {
+    "type": "realtime",
+    "model": "agent:receptionist",
+    "audio": {"input": {"transcription": {"model": "whisper-1"}}},
+}
+
+Event = dict[str, Any]
+
+
+@asynccontextmanager
+async def two_sites(folder: Path) -> AsyncIterator[tuple[Server, str, openai.AsyncOpenAI]]:
+    """Parley, which wants a key; a page of another site; and that site's own server, which has it."""
+    async with open_store(Settings(data_dir=folder)) as store:
+        key = (await KeyDesk(store.keys).create("shop", scopes=OPEN_SCOPES)).token
+    site = FastAPI()
+    site.add_api_route("/", lambda: FileResponse(PAGE), methods=["GET"])
+    async with (
+        served(site) as address,
+        running_server(folder, {"PARLEY_CORS_ORIGINS": address}) as server,
+        openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key=key) as sdk,
+    ):
+        yield server, address, sdk
+
+
+async def begin(tab: BrowserTab, server: Server, sdk: openai.AsyncOpenAI) -> str:
+    """Have the page call; the call's name."""
+    secret = await sdk.realtime.client_secrets.create(session=SESSION)
+    await tab.page.evaluate("([url, secret]) => call(url, secret)", [server.url, secret.value])
+    location: str = await tab.page.evaluate("realtime.location")
+    return location.removeprefix("/v1/realtime/calls/")
+
+
+async def told(tab: BrowserTab, kind: str = "") -> list[Event]:
+    events: list[Event] = await tab.page.evaluate("realtime.events")
+    return [event for event in events if kind in ("", event["type"])]
+
+
+async def wait_for(tab: BrowserTab, kind: str, *, count: int = 1, timeout_s: float = 30) -> None:
+    await tab.page.wait_for_function(
+        "([kind, count]) => realtime.events.filter(({type}) => type === kind).length >= count",
+        arg=[kind, count],
+        timeout=timeout_s * 1000,
+    )
+
+
+async def test_a_page_talks_is_answered_and_interrupts(say: CallerVoice, tmp_path: Path):
+    question = await say("what are your opening hours")
+    # The reply begins about 8 s in and lasts three seconds; the caller asks again over it.
+    microphone = write_microphone(tmp_path / "mic.wav", [(6.0, question), (9.2, question)], 60.0)
+    async with (
+        two_sites(tmp_path) as (server, address, sdk),
+        open_tab(address, microphone) as tab,
+    ):
+        call_id = await begin(tab, server, sdk)
+        await wait_for(tab, "response.done", count=3, timeout_s=60)
+        await wait_for(tab, "output_audio_buffer.stopped", count=2)
+
+        events, sounds = await told(tab), await tab.sounds(gap_s=0.25)
+        await sdk.realtime.calls.hangup(call_id)
+        await tab.page.wait_for_function("realtime.channel.readyState === 'closed'")
+
+    for event in events:
+        SDK_EVENTS.validate_python(event)
+    types = [event["type"] for event in events]
+    done = [event["response"] for event in events if event["type"] == "response.done"]
+    spoken = [response["output"][0]["content"][0]["transcript"] for response in done]
+    heard = [
+        event["transcript"]
+        for event in events
+        if event["type"] == "conversation.item.input_audio_transcription.completed"
+    ]
+    cut = next(event for event in events if event["type"] == "conversation.item.truncated")
+    assert types[0] == "session.created"
+    assert "error" not in types and "response.output_audio.delta" not in types
+    assert len(heard) == 2 and all("opening hours" in text for text in heard)
+    assert [response["status"] for response in done] == ["completed", "cancelled", "completed"]
+    assert done[1]["status_details"]["reason"] == "turn_detected"
+    assert "nine to five" not in spoken[1]
+    assert "nine to five" in spoken[2]
+    assert cut["item_id"] == done[1]["output"][0]["id"]
+    assert 0 < cut["audio_end_ms"] < 3000
+    assert types.count("output_audio_buffer.started") == 3
+    assert types.count("output_audio_buffer.cleared") == 1
+    assert types.count("output_audio_buffer.stopped") == 2
+    assert sounds[0].start_s < 3.0, "the greeting was not heard"
+    # Between the interruption and the answer to it there is silence at the caller's ear.
+    assert any(8.0 < sound.end_s < 9.2 + 1.5 for sound in sounds), sounds
+
+
+async def test_a_page_writes_and_the_server_ends_the_call_of_a_closed_tab(tmp_path: Path):
+    microphone = write_microphone(tmp_path / "mic.wav", [], 60.0)
+    async with (
+        two_sites(tmp_path) as (server, address, sdk),
+        open_tab(address, microphone) as tab,
+    ):
+        await begin(tab, server, sdk)
+        await wait_for(tab, "output_audio_buffer.stopped")
+        await tab.page.evaluate(
+            """() => {
+                const text = "what are your opening hours";
+                const content = [{ type: "input_text", text }];
+                const item = { type: "message", role: "user", content };
+                const send = (event) => realtime.channel.send(JSON.stringify(event));
+                send({ type: "conversation.item.create", item });
+                send({ type: "response.create" });
+            }"""
+        )
+        await wait_for(tab, "response.done", count=2)
+        replies = [event["response"] for event in await told(tab, "response.done")]
+
+        await tab.page.goto("about:blank")
+        async with asyncio.timeout(10):
+            await server.logged("call_ended", "reason=caller")
+
+    assert "nine to five" in replies[1]["output"][0]["content"][0]["transcript"]
