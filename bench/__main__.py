@@ -12,7 +12,7 @@ from types import ModuleType
 import uvloop
 from loguru import logger
 
-from bench import api, density, engines, latency, start
+from bench import api, density, engines, latency, realtime, start
 from bench.caller import CallFailed
 from bench.figures import Figure, write_json
 from bench.server import ServerFailed
@@ -22,6 +22,7 @@ BENCHES: dict[str, ModuleType] = {
     "density": density,
     "engines": engines,
     "api": api,
+    "realtime": realtime,
     "start": start,
 }
 

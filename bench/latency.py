@@ -81,18 +81,18 @@ async def measure(arguments: argparse.Namespace) -> dict[str, Figure]:
         found = await _call_all(arguments, arguments.url, speeches)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            async with Server(_command(), environment=_environment(folder)) as server:
+            async with Server(command(), environment=environment(folder)) as server:
                 found = await _call_all(arguments, server.url, speeches)
     figures = summarise(found)
     _print(found, figures)
     return figures
 
 
-def _command() -> list[str]:
+def command() -> list[str]:
     return [str(Path(sys.executable).parent / "parley"), "serve", "--port", "{port}"]
 
 
-def _environment(folder: str) -> dict[str, str]:
+def environment(folder: str) -> dict[str, str]:
     """The built-in engines, whatever else this machine has set up."""
     return {
         "PARLEY_DATA_DIR": folder,
@@ -112,11 +112,11 @@ async def _call_all(
         for number in range(arguments.calls):
             # Every call starts elsewhere in the list, so that all sentences get their share.
             order = [speeches[(number + turn) % len(speeches)] for turn in range(each)]
-            await _call(http, arguments.agent, order, found)
+            await call(http, arguments.agent, order, found)
     return found
 
 
-async def _call(
+async def call(
     http: httpx.AsyncClient, agent: str, speeches: Sequence[Utterance], found: Found
 ) -> None:
     mouth = Mouth()

@@ -143,6 +143,21 @@ def test_agents_are_listed_with_the_default_one_marked(
     assert lines[1].startswith("  ada  Ada")
 
 
+def test_agents_of_tenants_are_listed_with_their_tenant_and_checked_too(
+    empty_house: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = empty_house / "data" / "agents" / "tenants" / "acme" / "vault.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text("titel: Vault\n")
+    checked = main(["agents", "check"]), capsys.readouterr().out
+    file.write_text("title: Vault\n")
+
+    main(["agents", "list"])
+
+    assert (checked[0], f"{file}:1: titel is not known" in checked[1]) == (1, True)
+    assert "vault  Vault  tenant acme" in capsys.readouterr().out
+
+
 def test_a_broken_agent_is_told_with_file_and_line(
     empty_house: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,7 +28,23 @@ def has_chromium() -> bool:
     return any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
 
 
-PARTS = (SystemPart("chromium", "the tests in a real browser", has_chromium),)
+def has_redis() -> bool:
+    """Whether a Redis server is on PATH."""
+    return shutil.which("redis-server") is not None
+
+
+def has_postgres() -> bool:
+    """Whether a PostgreSQL server's programs are here, on PATH or where Debian puts them."""
+    return shutil.which("initdb") is not None or any(
+        Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    )
+
+
+PARTS = (
+    SystemPart("chromium", "the tests in a real browser", has_chromium),
+    SystemPart("redis-server", "the tests of limits that servers share", has_redis),
+    SystemPart("postgresql", "the tests of the store in PostgreSQL", has_postgres),
+)
 
 
 def missing_parts(parts: Sequence[SystemPart] = PARTS) -> list[SystemPart]:

@@ -161,7 +161,7 @@ _CLI_EXITS = """\
 | 1 | `check`, `engines` or `agents` found problems and printed them |
 | 2 | it could not start; each line on stderr says what is wrong and what to do |
 | 130 | interrupted from the keyboard |
-| 143 | ended by SIGTERM; `serve` only while it starts: later it drains and exits with 0 |"""
+| 143 | `serve` was told by SIGTERM to stop while it started; later it drains and exits with 0 |"""
 
 _EVENTS_INTRO = """\
 What happens in a call, in the order in which it happens. Every event carries `event` (its name),

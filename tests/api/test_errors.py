@@ -43,6 +43,8 @@ def client() -> httpx.AsyncClient:
     install_error_handlers(web)
     web.add_middleware(RequestIds)
     web.add_api_route("/v1/order", order, methods=["POST"])
+    web.add_api_route("/v1/order/size", order, methods=["POST"])
+    web.add_api_route("/v1/{dish}/size", full, methods=["GET"])
     web.add_api_route("/full", full)
     web.add_api_route("/busy", busy)
     web.add_api_route("/surprise", surprise)
@@ -76,6 +78,15 @@ async def test_every_error_is_an_envelope_with_a_request_id(
     assert (error["code"], error["param"]) == (code, param)
     assert set(error) == {"message", "type", "param", "code"}
     assert answer.headers["x-request-id"].startswith("req_")
+
+
+async def test_a_wrong_method_is_told_of_every_right_one() -> None:
+    async with client() as http:
+        answer = await http.put("/v1/order/size")
+
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "GET, POST"
+    assert "It takes GET, POST." in answer.json()["error"]["message"]
 
 
 async def test_clients_are_told_what_not_to_try_again() -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 
-from parley.core.audio import Resampler
+from parley.core.audio import Audio, Resampler
+from parley.engines.spec import TranscribeOptions
+from parley.engines.stt.builtin import SPEC
 from tests.caller_voice import CALLER_HZ, CallerVoice
 from tests.e2e.official_openai import fetched_client, run_program
 from tests.e2e.server import running_server
@@ -21,8 +23,16 @@ from tests.engines.servers.openai_chat import OpenAIChatServer, call, chunk, spo
 pytestmark = pytest.mark.timeout(300)
 
 REALTIME_HZ = 24_000
+UNKNOWN_ITEM = "item_retrieve_invalid_item_id"
 OSLO = [chunk(tool_calls=[call('{"city": "Oslo"}', id="call_1", name="weather")])]
 ASKS_FOR_TOOL = [*OSLO, chunk(finish="tool_calls"), b"data: [DONE]\n\n"]
+# Any days and hours: hearing the right ones proves the speech.
+OPENING_HOURS = """#JSGF V1.0;
+grammar hours;
+public <hours> = we are open <day> to <day> from <hour> to <hour>;
+<day> = monday | tuesday | wednesday | thursday | friday | saturday | sunday;
+<hour> = one | two | three | four | five | six | seven | eight | nine | ten;
+"""
 LONG = "Tomorrow it will rain in the morning, then the sun comes out, and in the evening it snows."
 
 
@@ -35,6 +45,23 @@ async def sentences(folder: Path, **texts: str) -> Mapping[str, str]:
         file.write_bytes(resampler.push(await say(text)) + resampler.flush())
         files[name] = str(file)
     return files
+
+
+async def transcribed(pcm: bytes, grammar: str) -> str:
+    """What the built-in recogniser hears in speech at 24 kHz."""
+    resampler = Resampler(REALTIME_HZ, CALLER_HZ)
+    sound = Audio(resampler.push(pcm) + resampler.flush(), CALLER_HZ)
+    engine = SPEC.open(SPEC.options())
+    try:
+        await engine.warm_up()
+        parts = engine.transcribe(_one(sound), TranscribeOptions(grammar=grammar))
+        return " ".join([part.text async for part in parts if part.final])
+    finally:
+        await engine.close()
+
+
+async def _one(sound: Audio) -> AsyncIterator[Audio]:
+    yield sound
 
 
 async def test_the_client_for_node_is_understood_answered_and_can_interrupt(tmp_path: Path):
@@ -52,6 +79,7 @@ async def test_the_client_for_node_is_understood_answered_and_can_interrupt(tmp_
         got = await run_program(node, "realtime.mjs", url, {**speech, **trusts})
         await server.logged("call_ended", "reason=caller")
 
+    heard = await transcribed(answer.read_bytes(), OPENING_HOURS)
     sound = np.frombuffer(answer.read_bytes(), np.int16).astype(float)
     assert got["format"] == {"type": "audio/pcm", "rate": REALTIME_HZ}
     assert got["transcription"] == {"model": "whisper-1"}
@@ -59,11 +87,12 @@ async def test_the_client_for_node_is_understood_answered_and_can_interrupt(tmp_
     assert "from nine to five" in got["answer"]["output"][0]["content"][0]["transcript"]
     assert 2.0 < len(sound) / REALTIME_HZ < 8.0
     assert np.sqrt(np.mean(sound**2)) > 500, "the answer can't be heard"
+    assert heard.startswith("we are open monday to friday")
     assert got["statuses"] == ["completed", "completed", "cancelled", "completed"]
     assert "five" not in got["retrieved"]["content"][0]["transcript"]
     assert "Linden Street" in got["said"][3]
-    assert (got["error"]["code"], got["error"]["event_id"]) == ("item_not_found", "mine")
-    assert [error["code"] for error in got["errors"]] == ["item_not_found"]
+    assert (got["error"]["code"], got["error"]["event_id"]) == (UNKNOWN_ITEM, "mine")
+    assert [error["code"] for error in got["errors"]] == [UNKNOWN_ITEM]
     assert got["closed"] == 1000
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import openai
 import pytest
 from fastapi import FastAPI
-from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
 from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter
 
@@ -22,11 +22,12 @@ from parley.store.opening import open_store
 from tests.api.openai.written_house import served
 from tests.caller_voice import CallerVoice
 from tests.e2e.browser import BrowserTab, open_tab, write_microphone
+from tests.e2e.official_openai import FOLDER, fetched_client
 from tests.e2e.server import Server, running_server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
 
-PAGE = Path(__file__).with_name("realtime_page.html")
+SDK_BUNDLE = FOLDER / "node_modules/@openai/agents-realtime/dist/bundle"
 SDK_EVENTS: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
 SESSION: Any = {
     "type": "realtime",
@@ -39,11 +40,13 @@ Event = dict[str, Any]
 
 @asynccontextmanager
 async def two_sites(folder: Path) -> AsyncIterator[tuple[Server, str, openai.AsyncOpenAI]]:
-    """Parley, which wants a key; a page of another site; and that site's own server, which has it."""
+    """Parley, which wants a key; a page of another site; that site's own server, which has it."""
     async with open_store(Settings(data_dir=folder)) as store:
         key = (await KeyDesk(store.keys).create("shop", scopes=OPEN_SCOPES)).token
     site = FastAPI()
-    site.add_api_route("/", lambda: FileResponse(PAGE), methods=["GET"])
+    # Where the SDK hasn't been fetched, nobody asks for it.
+    site.mount("/sdk", StaticFiles(directory=SDK_BUNDLE, check_dir=False))
+    site.mount("/", StaticFiles(directory=Path(__file__).parent))
     async with (
         served(site) as address,
         running_server(folder, {"PARLEY_CORS_ORIGINS": address}) as server,
@@ -79,7 +82,7 @@ async def test_a_page_talks_is_answered_and_interrupts(say: CallerVoice, tmp_pat
     microphone = write_microphone(tmp_path / "mic.wav", [(6.0, question), (9.2, question)], 60.0)
     async with (
         two_sites(tmp_path) as (server, address, sdk),
-        open_tab(address, microphone) as tab,
+        open_tab(f"{address}/realtime_page.html", microphone) as tab,
     ):
         call_id = await begin(tab, server, sdk)
         await wait_for(tab, "response.done", count=3, timeout_s=60)
@@ -121,7 +124,7 @@ async def test_a_page_writes_and_the_server_ends_the_call_of_a_closed_tab(tmp_pa
     microphone = write_microphone(tmp_path / "mic.wav", [], 60.0)
     async with (
         two_sites(tmp_path) as (server, address, sdk),
-        open_tab(address, microphone) as tab,
+        open_tab(f"{address}/realtime_page.html", microphone) as tab,
     ):
         await begin(tab, server, sdk)
         await wait_for(tab, "output_audio_buffer.stopped")
@@ -143,3 +146,36 @@ async def test_a_page_writes_and_the_server_ends_the_call_of_a_closed_tab(tmp_pa
             await server.logged("call_ended", "reason=caller")
 
     assert "nine to five" in replies[1]["output"][0]["content"][0]["transcript"]
+
+
+async def test_openais_agents_sdk_talks_and_is_interrupted_in_a_page(
+    say: CallerVoice, tmp_path: Path
+):
+    await asyncio.to_thread(fetched_client)
+    question = await say("what are your opening hours")
+    microphone = write_microphone(tmp_path / "mic.wav", [(6.0, question), (9.2, question)], 60.0)
+    async with (
+        two_sites(tmp_path) as (server, address, sdk),
+        open_tab(f"{address}/agents_page.html", microphone) as tab,
+    ):
+        await tab.page.wait_for_function("typeof window.call === 'function'")
+        await begin(tab, server, sdk)
+        await wait_for(tab, "response.done", count=3, timeout_s=60)
+        await tab.page.evaluate("realtime.session.sendMessage('where are you located')")
+        await wait_for(tab, "output_audio_buffer.started", count=4)
+        await tab.page.evaluate("realtime.session.interrupt()")
+        await wait_for(tab, "output_audio_buffer.cleared", count=3)
+
+        replies = [event["response"] for event in await told(tab, "response.done")]
+        cut = [event["item_id"] for event in await told(tab, "conversation.item.truncated")]
+        errors = await tab.page.evaluate("realtime.errors")
+        await tab.page.evaluate("realtime.session.close()")
+        async with asyncio.timeout(10):
+            await server.logged("call_ended", "reason=caller")
+
+    spoken = [reply["output"][0]["content"][0]["transcript"] for reply in replies]
+    why = [(reply["status_details"] or {}).get("reason") for reply in replies]
+    assert errors == []
+    assert why == [None, "turn_detected", None, "client_cancelled"]
+    assert "nine to five" in spoken[2] and "nine to five" not in spoken[1]
+    assert cut == [replies[1]["output"][0]["id"], replies[3]["output"][0]["id"]]

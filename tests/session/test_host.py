@@ -8,7 +8,7 @@ from parley.core.call import CallInfo
 from parley.core.errors import CallLimitReached, Draining, NotFound
 from parley.session.turns import Listening
 from parley.testing.transport import FakeTransport
-from tests.session.fakes import FakeHouse, LiveCall, agent_with, start_call
+from tests.session.fakes import AGENT, FakeHouse, LiveCall, agent_with, start_call
 
 
 async def test_the_limit_holds_and_a_returned_place_can_be_taken(house: FakeHouse):
@@ -23,6 +23,18 @@ async def test_the_limit_holds_and_a_returned_place_can_be_taken(house: FakeHous
 
         assert refusal.value.retry_after_s > 0
         assert host.live_calls == 2
+
+
+async def test_a_call_finds_the_agents_of_its_own_tenant_and_no_others(house: FakeHouse):
+    house.agents = [AGENT, agent_with(name="vault", tenant="acme")]
+    async with house.host() as host:
+        place = host.admit(CallInfo(agent="vault", transport="fake", tenant="acme"))
+        with pytest.raises(NotFound):
+            host.admit(CallInfo(agent="vault", transport="fake", tenant="bee"))
+
+        assert place.agent.tenant == "acme"
+        assert host.live_calls == 1
+        place.release()
 
 
 async def test_an_unknown_agent_takes_no_place(house: FakeHouse):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
@@ -23,6 +24,8 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture(scope="session")
 def postgres_server() -> Generator[str]:
     folder = programs()
+    if folder is None and os.environ.get("CI"):
+        pytest.fail("PostgreSQL is missing; scripts/test installs it.")
     if folder is None:
         pytest.skip("PostgreSQL is not installed here (or this is root, without setpriv).")
     with server(folder) as url:

@@ -53,6 +53,7 @@ async def open_access(settings: Settings, store: Store) -> AsyncGenerator[Access
     )
     secrets = ClientSecrets()
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(rates.close)
         ring = await stack.enter_async_context(KeyRing(store))
         settings.require_safe_listener(has_keys=ring.has_keys)
         spool = Spool(settings.data_dir / "unsettled.jsonl")

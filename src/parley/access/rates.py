@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
 from parley.access.caller import Caller
-from parley.core.errors import BadSettings, RateLimited
+from parley.access.counters import Counters, open_counters
+from parley.core.errors import RateLimited
 from parley.core.log import get_logger
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
-    from limits.aio.strategies import RateLimiter
 
 log = get_logger(__name__)
+
+AWAY_S = 5.0
 
 Counted = Literal["requests", "audio_s", "tokens", "offers"]
 
@@ -61,12 +61,25 @@ class Verdict:
 
 
 class Rates:
-    """Counts in windows of a minute. ``offers`` is the limit on tries to begin a call."""
+    """Counts in windows of a minute. ``offers`` is the limit on tries to begin a call.
 
-    def __init__(self, limiter: RateLimiter, *, offers: int) -> None:
+    Rates protect the engines: counters that are away must not close the house. Whoever asks then
+    passes uncounted, and for ``AWAY_S`` nobody waits for them again.
+    """
+
+    def __init__(
+        self,
+        counters: Counters,
+        *,
+        offers: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         from limits import RateLimitItemPerMinute
 
-        self._limiter = limiter
+        self._counters = counters
+        self._limiter = counters.limiter
+        self._clock = clock
+        self._away_until_s = float("-inf")
         self._offers = offers
         self._per_minute = RateLimitItemPerMinute
 
@@ -75,11 +88,12 @@ class Rates:
         from limits.errors import StorageError
 
         standings: list[Standing] = []
+        if self._are_away:
+            return Verdict(())
         try:
             await self._enter(caller, offer, standings)
         except StorageError as error:
-            # Rates protect the engines; a counter that is away must not close the house.
-            log.warning("rates_not_counted", error=str(error))
+            self._not_counted(error)
         except RateLimited as refusal:
             return Verdict(tuple(standings), refusal)
         return Verdict(tuple(standings))
@@ -98,10 +112,23 @@ class Rates:
         """Count what a request came to. It has been served: nothing is refused any more."""
         from limits.errors import StorageError
 
+        if self._are_away:
+            return
         try:
             await self._spend(caller, audio_s, tokens)
         except StorageError as error:
-            log.warning("rates_not_counted", error=str(error))
+            self._not_counted(error)
+
+    async def close(self) -> None:
+        await self._counters.close()
+
+    @property
+    def _are_away(self) -> bool:
+        return self._clock() < self._away_until_s
+
+    def _not_counted(self, error: Exception) -> None:
+        self._away_until_s = self._clock() + AWAY_S
+        log.warning("rates_not_counted", error=str(error), for_s=AWAY_S)
 
     async def _spend(self, caller: Caller, audio_s: float, tokens: int) -> None:
         limits = caller.limits
@@ -176,23 +203,4 @@ def duration(seconds: float) -> str:
 
 async def open_rates(redis_url: str, *, offers: int) -> Rates:
     """Counters in this process's memory, or in Redis for several servers."""
-    # The library looks at every database that it knows: the loop goes on meanwhile.
-    await asyncio.to_thread(import_module, "limits.aio.strategies")
-    from limits.aio.storage import MemoryStorage, RedisStorage
-    from limits.aio.strategies import FixedWindowRateLimiter
-
-    if not redis_url:
-        return Rates(FixedWindowRateLimiter(MemoryStorage()), offers=offers)
-    try:
-        storage = RedisStorage(
-            f"async+{redis_url}",
-            wrap_exceptions=True,
-            implementation="redispy",
-            key_prefix="parley",
-        )
-    except Exception as error:
-        raise BadSettings(
-            f"PARLEY_REDIS_URL can't be used: {error}.",
-            hint='Install the client with pip install "parley-voice[redis]", and check the URL.',
-        ) from error
-    return Rates(FixedWindowRateLimiter(storage), offers=offers)
+    return Rates(await open_counters(redis_url), offers=offers)

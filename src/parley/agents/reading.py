@@ -19,7 +19,7 @@ from parley.engines.wish import Wishes, read_wishes
 from parley.settings import Settings
 
 _SHOWN_CHARACTERS = 40
-_BY_PLACE = ("name", "tenant")
+BY_PLACE = ("name", "tenant")
 """What an agent has from where its file is, and not from what that says."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
@@ -175,4 +175,4 @@ def _keys(place: Sequence[str]) -> list[str]:
         if not isinstance(inner, type) or not issubclass(inner, BaseModel):
             return []
         model = inner
-    return [key for key in model.model_fields if model is not Agent or key not in _BY_PLACE]
+    return [key for key in model.model_fields if model is not Agent or key not in BY_PLACE]

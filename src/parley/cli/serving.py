@@ -10,15 +10,17 @@ from parley.agents.catalog import AgentCatalog
 from parley.cli.agents import report_agents
 from parley.cli.engines import show_chosen
 from parley.cli.verb import OK, Verb, settings_of
+from parley.core.told_to_stop import ends_when_told
 from parley.settings import Settings
 
 
 def _serve(given: argparse.Namespace) -> int:
     settings = settings_of(given)
     _require_safe_listener(settings)
-    from parley.start import serve
+    with ends_when_told():
+        from parley.start import serve
 
-    return serve(settings)
+        return serve(settings)
 
 
 def _check(given: argparse.Namespace) -> int:

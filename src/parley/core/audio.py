@@ -53,10 +53,7 @@ class Resampler:
         """Resample one piece; the answer may be shorter or longer by a few samples."""
         if self.from_hz == self.to_hz or not pcm:
             return pcm
-        samples = np.frombuffer(pcm, dtype=np.int16)
-        frame = av.AudioFrame.from_ndarray(samples[None, :], format="s16", layout="mono")
-        frame.sample_rate = self.from_hz
-        frame.time_base = Fraction(1, self.from_hz)
+        frame = frame_of(pcm, self.from_hz)
         return b"".join(_samples_of(out) for out in self._resampler.resample(frame))
 
     def flush(self) -> bytes:
@@ -68,9 +65,20 @@ class Resampler:
         return tail
 
 
+def frame_of(pcm: bytes, rate_hz: int) -> av.AudioFrame:
+    """The samples as FFmpeg takes them."""
+    frame = av.AudioFrame(format="s16", layout="mono", samples=len(pcm) // BYTES_PER_SAMPLE)
+    frame.sample_rate = rate_hz
+    frame.time_base = Fraction(1, rate_hz)
+    # Not from_ndarray: its checks take as long as the resampling.
+    plane = frame.planes[0]
+    plane.update(pcm.ljust(plane.buffer_size, b"\0"))
+    return frame
+
+
 def _samples_of(frame: av.AudioFrame) -> bytes:
     # FFmpeg pads planes to its alignment: only the first `samples` belong to the sound.
-    return bytes(frame.planes[0])[: frame.samples * BYTES_PER_SAMPLE]
+    return bytes(memoryview(frame.planes[0])[: frame.samples * BYTES_PER_SAMPLE])
 
 
 def loudness(pcm: bytes) -> float:

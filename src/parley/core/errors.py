@@ -6,6 +6,7 @@
     │   ├── BadAgent            an agent's YAML file
     │   ├── BadScript           a dialogue script
     │   ├── BadOffer            an SDP offer or an ICE candidate
+    │   │   └── IncompatibleOffer … that can be read, and has nothing that we can do too
     │   ├── BadAudio            audio that can't be read
     │   │   ├── AudioTooLong    … for it lasts longer than is allowed
     │   │   └── UnsupportedMedia … for nobody here knows its format
@@ -97,6 +98,10 @@ class BadScript(BadRequest):
 
 class BadOffer(BadRequest):
     code = "bad_offer"
+
+
+class IncompatibleOffer(BadOffer):
+    code = "incompatible_offer"
 
 
 class BadAudio(BadRequest):

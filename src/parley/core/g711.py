@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,19 +21,34 @@ def from_alaw(coded: bytes) -> bytes:
 
 
 def to_ulaw(pcm: bytes) -> bytes:
-    wide = np.frombuffer(pcm, dtype=np.int16).astype(np.int32)
-    magnitude = np.minimum(np.abs(wide), _ULAW_TOP) + _ULAW_BIAS
-    segment = np.floor(np.log2(magnitude)).astype(np.int32) - 7
-    code = (segment << 4) | ((magnitude >> (segment + 3)) & 15)
-    return (~np.where(wide < 0, code | 0x80, code) & 0xFF).astype(np.uint8).tobytes()
+    return _to_ulaw_table()[np.frombuffer(pcm, dtype=np.uint16)].tobytes()
 
 
 def to_alaw(pcm: bytes) -> bytes:
-    wide = np.frombuffer(pcm, dtype=np.int16).astype(np.int32) >> 3
+    return _to_alaw_table()[np.frombuffer(pcm, dtype=np.uint16)].tobytes()
+
+
+def _every_sample() -> NDArray[np.int32]:
+    """All that 16 bits can say, in the order of those bits read as a number."""
+    return np.arange(65536, dtype=np.uint16).view(np.int16).astype(np.int32)
+
+
+@cache
+def _to_ulaw_table() -> NDArray[np.uint8]:
+    wide = _every_sample()
+    magnitude = np.minimum(np.abs(wide), _ULAW_TOP) + _ULAW_BIAS
+    segment = np.floor(np.log2(magnitude)).astype(np.int32) - 7
+    code = (segment << 4) | ((magnitude >> (segment + 3)) & 15)
+    return (~np.where(wide < 0, code | 0x80, code) & 0xFF).astype(np.uint8)
+
+
+@cache
+def _to_alaw_table() -> NDArray[np.uint8]:
+    wide = _every_sample() >> 3
     magnitude = np.where(wide >= 0, wide, -wide - 1)
     segment = np.maximum(np.floor(np.log2(np.maximum(magnitude, 1))).astype(np.int32) - 4, 0)
     code = (segment << 4) | ((magnitude >> np.maximum(segment, 1)) & 15)
-    return (np.where(wide >= 0, code | 0x80, code) ^ 0x55).astype(np.uint8).tobytes()
+    return (np.where(wide >= 0, code | 0x80, code) ^ 0x55).astype(np.uint8)
 
 
 def _ulaw_table() -> NDArray[np.int16]:

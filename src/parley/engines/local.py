@@ -148,6 +148,15 @@ class LocalEngine(KeepsFiles, ABC, Generic[LoadedT]):
         return (here or (known.bytes if known else 0)) // 1_000_000
 
 
+def load_failure(folder: Path, error: Exception) -> EngineUnavailable:
+    """The error for a model that a runtime won't take."""
+    return EngineUnavailable(
+        f"The model in {folder} can't be loaded: {error}",
+        hint="Try device: cpu and compute_type: auto; if it stays so, remove the model and "
+        "pull it again.",
+    )
+
+
 def is_installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 

@@ -3,8 +3,9 @@ when the model answers and how, and what it remembers. No word of Pipecat leaves
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -14,11 +15,19 @@ from parley.engines.llm.guarding import Guard
 from parley.engines.llm.live import ReplyFrame
 from parley.engines.llm.reply_wish import ReplyWish
 from parley.engines.spec import Delta, Message, TranscriptPart
-from parley.engines.stt.live import PREROLL_MS, AfterSpeechFrame, CommitFrame, DiscardFrame
+from parley.engines.stt.live import (
+    PREROLL_MS,
+    AfterSpeechFrame,
+    CommitFrame,
+    DiscardFrame,
+    HearingOrder,
+)
 from parley.session.items import Items
 from parley.session.pipeline import CallEngines, CallPipeline
 from parley.session.turns import TurnTakingFrame
 from parley.session.worker import INPUT_RATE_HZ, CallWorker
+
+TAKEN_WITHIN_S = 5.0
 
 
 @dataclass
@@ -58,7 +67,7 @@ class Conversation:
         self, turn_taking: TurnTaking | None, *, answers: bool = True, preroll_ms: int = PREROLL_MS
     ) -> None:
         """Part turns like this from here on; None: they end with ``commit_audio``."""
-        await self._worker.queue_frame(
+        await self._order(
             TurnTakingFrame(
                 commits=turn_taking is None,
                 keeps_all=True,
@@ -70,11 +79,17 @@ class Conversation:
 
     async def commit_audio(self, item_id: str) -> None:
         """What was said since the last time is an utterance, and has that name."""
-        await self._worker.queue_frame(CommitFrame(item_id=item_id))
+        await self._order(CommitFrame(item_id=item_id))
 
     async def clear_audio(self) -> None:
         """Forget what was said since the last utterance."""
-        await self._worker.queue_frame(DiscardFrame())
+        await self._order(DiscardFrame())
+
+    async def _order(self, order: HearingOrder) -> None:
+        await self._worker.queue_frame(order)
+        # A call that is ending takes no more orders.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(order.taken.wait(), TAKEN_WITHIN_S)
 
     async def create_response(self, wish: ReplyWish) -> None:
         """Let the model answer, once what was said before is understood."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, Self, TypeVar, cast, runtime_checkable
 
-from pipecat.frames.frames import DataFrame, Frame
+from pipecat.frames.frames import DataFrame, Frame, LLMFullResponseEndFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import (
@@ -19,7 +20,8 @@ from parley.core.call import CallInfo
 from parley.engines.fallback.chain import Tell
 from parley.engines.fallback.limits import ChainLimits, StageLimits
 from parley.engines.llm.guarding import ChatLimits, Guard
-from parley.engines.llm.live import LiveChat, ToolsHandedBackFrame
+from parley.engines.llm.live import LiveChat, outcome_of
+from parley.engines.llm.reply_wish import HandedBack
 from parley.engines.spec import (
     ChatOptions,
     Chatter,
@@ -97,10 +99,15 @@ class AgentContext(LLMAssistantAggregator):
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, ReplyItemFrame):
             self._item_id = frame.item_id
-        elif isinstance(frame, ToolsHandedBackFrame):
-            await self._add_aggregation_to_context()
-            self._items.request_tools(frame.item_ids, frame.requests)
         await super().process_frame(frame, direction)
+        if isinstance(frame, LLMFullResponseEndFrame) and (outcome := outcome_of(frame)):
+            self._hand_back(outcome.handed_back)
+
+    def _hand_back(self, tools: Sequence[HandedBack]) -> None:
+        if tools:
+            self._items.request_tools(
+                [each.item_id for each in tools], [each.request for each in tools]
+            )
 
     async def _add_aggregation_to_context(self) -> str:
         said = await super()._add_aggregation_to_context()

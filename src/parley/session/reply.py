@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parley.engines.llm.live import ToolsHandedBackFrame, outcome_of
-from parley.engines.llm.reply_wish import ReplyOutcome, ReplyWish
+from parley.engines.llm.live import outcome_of
+from parley.engines.llm.reply_wish import HandedBack, ReplyOutcome, ReplyWish
 
-__all__ = ["ReplyOutcome", "ReplyWish", "ToolsHandedBackFrame", "outcome_of"]
+__all__ = ["HandedBack", "ReplyOutcome", "ReplyWish", "outcome_of"]

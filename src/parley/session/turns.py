@@ -126,6 +126,7 @@ class CallerContext(LLMUserAggregator):
             self._heard_ms += Audio(frame.audio, frame.sample_rate).duration_ms
         elif isinstance(frame, TurnTakingFrame):
             await self._take_turns(frame)
+            frame.taken.set()
         elif isinstance(frame, CommitFrame):
             await self._commit(frame.item_id)
         elif isinstance(frame, ReplyFrame):

@@ -114,7 +114,7 @@ class RealtimeCaller:
 
     async def run(self) -> None:
         """Be in the call until either side ends it."""
-        tasks = [
+        tasks: list[asyncio.Task[Any]] = [
             asyncio.create_task(self._send_sound(), name="caller:microphone"),
             asyncio.create_task(self._has_left.wait(), name="caller:leaves"),
             asyncio.create_task(self._listen(), name="caller:ear"),

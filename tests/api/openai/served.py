@@ -53,7 +53,7 @@ class OneEngine:
     async def speaking(self, model: str, tenant: str) -> SpeakingEngine:
         self._note(model)
         assert self.speaks is not None
-        return SpeakingEngine(self.speaks, self.name, self.name)
+        return SpeakingEngine(self.speaks, self.name, self.name, tenant=tenant)
 
     async def hearing(self, model: str, tenant: str) -> HearingEngine:
         self._note(model)

@@ -42,6 +42,11 @@ SEEN_WITHIN_S = 2.0
         ({"response_format": {"type": "xml"}}, "response_format"),
         ({"response_format": {"type": "json_object"}}, "response_format"),
         ({"functions": [{"name": "x"}]}, "functions"),
+        ({"messages": [{"role": "function", "name": "x", "content": "1"}]}, "messages.0.role"),
+        (
+            {"messages": [*ASK, {"role": "tool", "tool_call_id": "c1", "content": "1"}]},
+            "messages.1.tool_call_id",
+        ),
     ],
 )
 async def test_a_wrong_request_is_refused_by_the_name_of_its_field(

@@ -301,6 +301,26 @@ async def test_models_are_listed_with_those_that_could_be_had_and_removed(tmp_pa
     assert not server.has(WHISPER)
 
 
+async def test_a_model_is_fetched_to_the_server_that_lacks_it_though_another_is_away(
+    tmp_path: Path,
+) -> None:
+    async with SpeachesServer(tmp_path / "gone") as gone:
+        pass
+    async with (
+        SpeachesServer(tmp_path / "has", WHISPER) as has,
+        SpeachesServer(tmp_path / "lacks") as lacks,
+        speaches(gone, has, lacks, model=WHISPER) as engine,
+    ):
+        before = await engine.check()
+        async for _ in engine.pull(WHISPER):
+            pass
+        after = await engine.check()
+
+    assert before.ok and before.missing_model == WHISPER
+    assert after.ok and not after.missing_model
+    assert lacks.has(WHISPER)
+
+
 async def test_an_unknown_model_cannot_be_pulled(tmp_path: Path) -> None:
     async with SpeachesServer(tmp_path) as server, speaches(server) as engine:
         with pytest.raises(NotFound, match="registry"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +23,7 @@ from parley.api.openai.voices import local_voice
 from parley.api.request_id import RequestIds
 from parley.app import LARGEST_MESSAGE_BYTES
 from parley.core.errors import EngineFailed
-from parley.engines.spec import Delta, Message
+from parley.engines.spec import Message, Voice
 from parley.session.host import SessionHost
 from parley.session.turns import Listening
 from parley.testing.engines import FakeChatter
@@ -45,17 +45,20 @@ async def everybody(connection: HTTPConnection) -> Caller:
     return Caller()
 
 
-class SlowChatter(FakeChatter):
-    """Gives what ``mind`` says and then waits for ``go_on``."""
+@dataclass
+class Hangs(Fault):
+    """An engine that never answers; ``begun`` is set once it was asked."""
 
-    def __init__(self, mind: Callable[[Sequence[Message]], Any]) -> None:
-        super().__init__(mind)
-        self.fault = Fault(after=1, hangs=True)
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def strike(self, given: int) -> None:
+        self.begun.set()
+        await asyncio.Event().wait()
 
 
 def never_answers() -> FakeChatter:
     """A model that is asked and says nothing, for ever."""
-    return FakeChatter(lambda _: "", fault=Fault(after=0, hangs=True))
+    return FakeChatter(lambda _: "", fault=Hangs())
 
 
 def broken_model() -> FakeChatter:
@@ -143,14 +146,8 @@ class _Voices:
 
 
 class _TwoVoices(FakeSynthesizer):
-    def voices(self) -> Sequence[Any]:
-        return (*super().voices(), *_other_voices())
-
-
-def _other_voices() -> Sequence[Any]:
-    from parley.engines.spec import Voice
-
-    return (Voice("other", "Other voice", "en-us"),)
+    def voices(self) -> Sequence[Voice]:
+        return (*super().voices(), Voice("other", "Other voice", "en-us"))
 
 
 class _Server(uvicorn.Server):
@@ -181,8 +178,3 @@ async def _served(web: FastAPI) -> AsyncIterator[str]:
         server.should_exit = True
         await serving
         listener.close()
-
-
-def deltas(*texts: str) -> list[Delta]:
-    """A reply, piece by piece, as the model gives it."""
-    return [Delta(text=text) for text in texts]

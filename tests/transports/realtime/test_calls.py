@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack
 
 import httpx
 import openai
@@ -16,10 +17,12 @@ from parley.engines.spec import SpeechOptions
 from parley.session.turns import Listening
 from parley.testing.engines import FakeChatter, FakeTranscriber
 from parley.testing.speech import FakeSynthesizer
+from parley.transports.realtime.sideband import MOST_AT_ONE_CALL
 from tests.session.fakes import agent_with
 from tests.transports.realtime.client import RATE_HZ
 from tests.transports.realtime.rtc import RtcHouse, rtc_house
 from tests.transports.webrtc.callers import tone
+from tests.transports.webrtc.conftest import settled
 
 GREETER = agent_with()
 QUIET = agent_with(name="quiet", greeting="")
@@ -202,6 +205,18 @@ async def test_a_client_that_hangs_up_ends_the_call(house: RtcHouse):
         await house.empty()
 
 
+async def test_a_call_that_is_over_leaves_nothing_running(house: RtcHouse):
+    before = asyncio.all_tasks()
+    async with house.client() as client, house.sideband(client.call_id), house.sdk() as sdk:
+        await client.write("Tell me everything.")
+        await client.send("response.create")
+        await client.until("output_audio_buffer.started")
+        await sdk.realtime.calls.hangup(client.call_id)
+        await house.empty()
+
+    assert not await settled(before)
+
+
 # ── refusals ─────────────────────────────────────────────────────────────────────────────────
 
 
@@ -324,6 +339,17 @@ async def test_a_sideband_that_goes_leaves_the_call_and_a_call_that_ends_its_sid
     assert code == 1000
 
 
+async def test_only_so_many_follow_one_call(house: RtcHouse):
+    async with house.client() as client, AsyncExitStack() as others:
+        for _ in range(MOST_AT_ONE_CALL):
+            await others.enter_async_context(house.sideband(client.call_id))
+        with pytest.raises(InvalidStatus) as refused:
+            async with house.sideband(client.call_id):
+                pass
+
+    assert refused.value.response.status_code == 503
+
+
 # ── client secrets ───────────────────────────────────────────────────────────────────────────
 
 
@@ -345,6 +371,21 @@ async def test_a_secret_begins_sessions_that_are_as_it_says(house: RtcHouse):
     for session in (spoken, written):
         assert session["instructions"] == "Be a pirate."
         assert session["model"] == "agent:quiet"
+
+
+async def test_what_a_client_says_goes_over_its_secrets_session(house: RtcHouse):
+    heard = {"transcription": {"model": "whisper-1"}}
+    async with house.sdk() as sdk:
+        made = await sdk.realtime.client_secrets.create(
+            session={"type": "realtime", "instructions": "Be brief.", "audio": {"input": heard}}
+        )
+    own = {"type": "realtime", "audio": {"output": {"speed": 1.25}}}
+    async with house.client(key=made.value, session=own) as client:
+        session = client.told[0]["session"]
+
+    assert session["instructions"] == "Be brief."
+    assert session["audio"]["input"]["transcription"] == {"model": "whisper-1"}
+    assert session["audio"]["output"]["speed"] == 1.25
 
 
 async def test_a_secret_reaches_no_call_but_its_own(house: RtcHouse):

@@ -10,10 +10,9 @@ import pytest
 from parley.engines.spec import Message
 from parley.session.turns import Listening
 from parley.testing.engines import FakeChatter, FakeTranscriber
-from parley.testing.faults import Fault
 from parley.testing.speech import FakeSynthesizer
 from tests.transports.realtime.client import Client
-from tests.transports.realtime.house import realtime_house
+from tests.transports.realtime.house import Hangs, realtime_house
 
 QUICK = {"type": "server_vad", "silence_duration_ms": 200}
 LONG = " ".join(f"w{n}" for n in range(60)) + "."
@@ -44,13 +43,13 @@ async def truncate(client: Client, item_id: str, audio_end_ms: int, index: int =
 
 
 async def test_a_user_who_interrupts_the_thinking_is_answered(listening: Listening, words: bytes):
-    llm = FakeChatter(lambda _: "Yes.", fault=Fault(hangs=True))
-    stt = FakeTranscriber("wait")
+    thinking = Hangs()
+    llm, stt = FakeChatter(lambda _: "Yes.", fault=thinking), FakeTranscriber("wait")
     async with realtime_house(listening, llm=llm, stt=stt) as house, house.client() as client:
         await client.update_input(turn_detection=QUICK)
         await client.write("Hello.")
         await client.send("response.create")
-        await client.until("response.created")
+        await thinking.begun.wait()
         llm.fault = None
         await client.speak(words)
         cancelled, answered = await client.done(), await client.done()

@@ -115,7 +115,7 @@ async def test_what_can_not_be_is_refused_and_leaves_no_trace(listening: Listeni
         (
             {"type": "message", "role": "user", "content": [{"type": "output_text", "text": "x"}]},
             {},
-            "item.content.0",
+            "item.content.0.type",
         ),
     ]
     named: list[str] = []

@@ -90,7 +90,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"audio": {"input": {"turn_detection": {"type": "psychic"}}}},
-        "session.audio.input.turn_detection",
+        "session.audio.input.turn_detection.type",
     ),
     (
         {"audio": {"input": {"noise_reduction": {"type": "loud"}}}},

@@ -40,10 +40,17 @@ class Desk:
             opened.cancel()
             if invite.cancelled.done():
                 return
-        call = await invite.answer(self.answer)
+        call = await invite.answer(self.answer, self.prepare)
+        self.calls.put_nowait(call)
+
+    async def call(self) -> SipDialog:
+        """The next call that is answered."""
+        async with asyncio.timeout(10):
+            return await self.calls.get()
+
+    def prepare(self, call: SipDialog) -> None:
         call.on_reinvite = self.change
         call.on_info = self.hear
-        self.calls.put_nowait(call)
 
     async def change(self, offer: str) -> str:
         self.offers.append(offer)

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import sipmessage
 
@@ -73,10 +74,10 @@ class Seen:
 
 
 class Phone:
-    """Speaks UDP with one endpoint. ``host`` and ``port`` are its own."""
+    """``host`` and ``port`` are its own, ``far`` is whom it speaks to."""
 
-    def __init__(self, endpoint_port: int) -> None:
-        self.endpoint_port = endpoint_port
+    def __init__(self) -> None:
+        self.far = "127.0.0.1", 9
         self.host, self.port = "127.0.0.1", 0
         self.inbox: asyncio.Queue[bytes] = asyncio.Queue()
         self.call_id = secrets.token_hex(8)
@@ -167,23 +168,28 @@ def _nowhere(_: bytes) -> None:
     raise AssertionError("the telephone is not plugged in")
 
 
+def _send(wire: asyncio.DatagramTransport, phone: Phone, data: bytes) -> None:
+    wire.sendto(data, phone.far)
+
+
 class _Inbox(asyncio.DatagramProtocol):
     def __init__(self, phone: Phone) -> None:
         self.phone = phone
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self.phone.far = addr
         self.phone.inbox.put_nowait(data)
 
 
 @asynccontextmanager
-async def udp_phone(endpoint_port: int, host: str = "127.0.0.1") -> AsyncIterator[Phone]:
-    phone = Phone(endpoint_port)
+async def udp_phone(endpoint_port: int = 9, host: str = "127.0.0.1") -> AsyncIterator[Phone]:
+    """A telephone that speaks to an endpoint, and then to whoever spoke to it last."""
+    phone = Phone()
+    phone.far = host, endpoint_port
     loop = asyncio.get_running_loop()
-    wire, _ = await loop.create_datagram_endpoint(
-        lambda: _Inbox(phone), (host, 0), remote_addr=("127.0.0.1", endpoint_port)
-    )
+    wire, _ = await loop.create_datagram_endpoint(lambda: _Inbox(phone), (host, 0))
     phone.host, phone.port = wire.get_extra_info("sockname")
-    phone.write = wire.sendto
+    phone.write = partial(_send, wire, phone)
     phone.close = wire.close
     try:
         yield phone
@@ -196,7 +202,7 @@ async def stream_phone(
     endpoint_port: int, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Phone]:
     """A telephone on a TCP or TLS connection."""
-    phone = Phone(endpoint_port)
+    phone = Phone()
     name = "localhost" if tls else None
     reader, writer = await asyncio.open_connection(
         "127.0.0.1", endpoint_port, ssl=tls, server_hostname=name
@@ -221,4 +227,4 @@ async def _read(reader: asyncio.StreamReader, phone: Phone) -> None:
             phone.inbox.put_nowait(b"")
             return
         length = int(head.lower().rpartition(b"content-length:")[2].split()[0])
-        phone.inbox.put_nowait(head + await reader.readexactly(length))
+        phone.inbox.put_nowait(head.lstrip(b"\r\n") + await reader.readexactly(length))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypedDict, cast
 
 from pipecat.adapters.llm.base_llm_adapter import BaseLLMAdapter
@@ -27,7 +28,7 @@ from pipecat.utils.errors import ErrorCategory
 
 from parley.core.errors import EngineTimeout, ParleyError
 from parley.engines.llm.guarding import Guard
-from parley.engines.llm.reply_wish import ReplyOutcome, ReplyWish
+from parley.engines.llm.reply_wish import HandedBack, ReplyOutcome, ReplyWish
 from parley.engines.spec import (
     ChatOptions,
     Chatter,
@@ -54,14 +55,6 @@ class ReplyFrame(DataFrame):
 
     wish: ReplyWish
     context: LLMContext | None = None
-
-
-@dataclass
-class ToolsHandedBackFrame(DataFrame):
-    """The model wants tools that whoever called runs; their names as items are added on the way."""
-
-    requests: Sequence[ToolRequest] = ()
-    item_ids: list[str] = field(default_factory=list[str])
 
 
 OUTCOME = "parley_outcome"
@@ -165,6 +158,9 @@ class LiveChat(LLMService[PlainAdapter]):
         await self.start_processing_metrics()
         try:
             await self._run_tools(await self._stream(context, wish), context, wish)
+        except asyncio.CancelledError:
+            self._outcome = replace(self._outcome, was_cut=True)
+            raise
         except ParleyError as error:
             await self._report(str(error), error)
         except Exception as error:
@@ -181,9 +177,14 @@ class LiveChat(LLMService[PlainAdapter]):
     ) -> None:
         """Run ours; the client's are handed back first, and ours wait until it asks again."""
         theirs = {tool.name for tool in wish.tools or () if not self.has_function(tool.name)}
-        handed_back = [request for request in requests if request.name in theirs]
+        handed_back = tuple(
+            HandedBack(request, f"item_{secrets.token_hex(10)}")
+            for request in requests
+            if request.name in theirs
+        )
         if handed_back:
-            await self.push_frame(ToolsHandedBackFrame(handed_back))
+            # They go out with the end of the reply, behind what is said in it.
+            self._outcome = replace(self._outcome, handed_back=handed_back)
         else:
             await self.run_function_calls([_call(request, context) for request in requests])
 

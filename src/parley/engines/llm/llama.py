@@ -24,7 +24,7 @@ from parley.core.log import get_logger
 from parley.engines.llm.llama_prompt import ENDS, llama_prompt
 from parley.engines.llm.llama_text import LlamaTokenizer
 from parley.engines.llm.token_queue import TokenQueue
-from parley.engines.local import MODELS, LocalEngine, LocalModelOptions, is_installed
+from parley.engines.local import MODELS, LocalEngine, LocalModelOptions, is_installed, load_failure
 from parley.engines.model_files import ModelFiles
 from parley.engines.remote.hub import HubModel
 from parley.engines.resources import Demand, Share
@@ -200,11 +200,7 @@ def _load(folder: Path, share: Share) -> _Loaded:
             intra_threads=share.threads,
         )
     except (RuntimeError, ValueError) as error:
-        raise EngineUnavailable(
-            f"The model in {folder} can't be loaded: {error}",
-            hint="Try device: cpu and compute_type: auto; if it stays so, remove the model and "
-            "pull it again.",
-        ) from error
+        raise load_failure(folder, error) from error
     executor = ThreadPoolExecutor(share.workers, thread_name_prefix="llama")
     return _Loaded(generator, LlamaTokenizer(folder), executor)
 

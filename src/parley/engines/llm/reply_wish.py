@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import cast
 
-from parley.engines.spec import ChatOptions, Message, ToolSchema, Usage
+from parley.engines.spec import ChatOptions, Message, ToolRequest, ToolSchema, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class ReplyWish:
         head, rest = list(conversation[: int(begins)]), conversation[int(begins) :]
         if self.instructions is not None:
             head = [{"role": "system", "content": self.instructions}] if self.instructions else []
-        return [*head, *(rest if self.messages is None else self.messages)]
+        return [*head, *_paired(rest if self.messages is None else self.messages)]
 
     def offered(self, ours: Sequence[ToolSchema]) -> list[ToolSchema]:
         """The tools that the model may ask for; ours win where names are alike."""
@@ -51,9 +52,47 @@ class ReplyWish:
 
 
 @dataclass(frozen=True, slots=True)
+class HandedBack:
+    """A tool that whoever asked for the reply is to run, and the request's name as an item."""
+
+    request: ToolRequest
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyOutcome:
-    """How a reply of the model ended; ``finish`` is stop, length or tool_calls where it says so."""
+    """How a reply of the model ended; ``finish`` is stop, length or tool_calls where it says so.
+
+    ``was_cut``: somebody has interrupted it.
+    """
 
     finish: str = ""
     usage: Usage | None = None
     error: str = ""
+    handed_back: tuple[HandedBack, ...] = ()
+    was_cut: bool = False
+
+
+NOT_ANSWERED = "(There is no answer yet.)"
+
+
+def _paired(messages: Sequence[Message]) -> list[Message]:
+    """Every request for a tool with its answer behind it, and no other answers: models' servers
+    refuse anything else. A client may owe an answer, or have deleted one side."""
+    paired: list[Message] = []
+    waiting: dict[str, None] = {}
+    for message in messages:
+        if message.get("role") == "tool":
+            if message.get("tool_call_id") not in waiting:
+                continue
+            del waiting[message["tool_call_id"]]
+        else:
+            paired += _unanswered(waiting)
+            calls = cast(Sequence[Message], message.get("tool_calls") or ())
+            waiting = {str(call["id"]): None for call in calls}
+        paired.append(message)
+    return [*paired, *_unanswered(waiting)]
+
+
+def _unanswered(waiting: Iterable[str]) -> list[Message]:
+    return [{"role": "tool", "tool_call_id": each, "content": NOT_ANSWERED} for each in waiting]

@@ -129,10 +129,11 @@ class SpeachesModels:
         ]
 
     async def pull(self, model: str) -> AsyncGenerator[PullProgress]:
-        """Fetch a model to each server, with a word every second.
+        """Fetch a model to each server that can be reached, with a word every second.
 
         Speaches goes on downloading when the iterator is closed; there is no way to stop it.
         """
+        failures: list[EngineUnavailable] = []
         for instance in self.servers.all:
             server, started_s = instance.client, time.monotonic()
             asking = asyncio.create_task(self._fetch(server, model), name="speaches-pull")
@@ -143,9 +144,13 @@ class SpeachesModels:
                     yield PullProgress(model, says=says)
                     await asyncio.wait({asking}, timeout=TELL_EVERY_S)
                 await asking
+            except EngineUnavailable as error:
+                failures.append(error)
             finally:
                 asking.cancel()
                 await asyncio.gather(asking, return_exceptions=True)
+        if len(failures) == len(self.servers.all):
+            raise failures[0]
         yield PullProgress(model, says="is here")
 
     async def remove(self, model: str) -> None:

@@ -44,7 +44,16 @@ EXPECTED_AFTER_S = 1.0
 
 
 @dataclass
-class ListenFrame(ControlFrame):
+class HearingOrder(ControlFrame):
+    """Something about the sound that comes behind it. Sound overtakes all other frames, so whoever
+    gives the order waits until it is ``taken`` before more sound comes."""
+
+    taken: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    interruptible: bool = field(default=False, init=False)
+
+
+@dataclass
+class ListenFrame(HearingOrder):
     """How to listen from here on. With ``commits`` all sound is one utterance until a
     ``CommitFrame`` comes; else voice activity parts it, each with ``preroll_ms`` before it. With
     ``keeps_all`` a recogniser that is behind loses nothing: sound may come faster than it was
@@ -53,22 +62,18 @@ class ListenFrame(ControlFrame):
     commits: bool = False
     keeps_all: bool = False
     preroll_ms: int = PREROLL_MS
-    interruptible: bool = field(default=False, init=False)
 
 
 @dataclass
-class CommitFrame(ControlFrame):
+class CommitFrame(HearingOrder):
     """The utterance ends here; it comes out behind what was understood."""
 
     item_id: str = ""
-    interruptible: bool = field(default=False, init=False)
 
 
 @dataclass
-class DiscardFrame(ControlFrame):
+class DiscardFrame(HearingOrder):
     """What has been said since the last utterance is to be forgotten."""
-
-    interruptible: bool = field(default=False, init=False)
 
 
 @dataclass
@@ -185,6 +190,8 @@ class LiveTranscriber(STTService):
             self._discard()
         elif isinstance(frame, ListenFrame):
             self._listen(frame)
+        if isinstance(frame, CommitFrame | DiscardFrame):
+            frame.taken.set()
         if isinstance(frame, CommitFrame | AfterSpeechFrame):
             await self._all_told()
         await super().process_frame(frame, direction)

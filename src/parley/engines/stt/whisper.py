@@ -20,9 +20,9 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from parley.core.audio import Audio, pcm_bytes
-from parley.core.errors import EngineFailed, EngineUnavailable, NotSupported
+from parley.core.errors import EngineFailed, NotSupported
 from parley.core.log import get_logger
-from parley.engines.local import MODELS, LocalEngine, LocalModelOptions, is_installed
+from parley.engines.local import MODELS, LocalEngine, LocalModelOptions, is_installed, load_failure
 from parley.engines.model_files import ModelFiles
 from parley.engines.remote.hub import HubModel
 from parley.engines.resources import Demand, Share
@@ -222,11 +222,7 @@ def _load(folder: Path, share: Share) -> _Loaded:
             local_files_only=True,
         )
     except Exception as error:  # tokenizers raises plain Exception
-        raise EngineUnavailable(
-            f"The model in {folder} can't be loaded: {error}",
-            hint="Try device: cpu and compute_type: auto; if it stays so, remove the model and "
-            "pull it again.",
-        ) from error
+        raise load_failure(folder, error) from error
     executor = ThreadPoolExecutor(share.workers, thread_name_prefix="whisper")
     return _Loaded(model, executor, frozenset(cast(Sequence[str], model.supported_languages)))
 

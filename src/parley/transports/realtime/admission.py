@@ -74,7 +74,11 @@ class Reception:
         caller = caller_of(connection)
         given = dict(caller.session or {})
         model = model or str(given.get("model") or session.get("model") or "")
-        config = self.config_of(model, {**given, **session}, caller.tenant)
+        config = self.config_of(model, given, caller.tenant)
+        if session.get("type", config.form.type) == config.form.type:
+            config.take(config.with_change(session))
+        else:
+            config = self.config_of(model, session, caller.tenant)
         agent, is_agent = self._agent(model, caller.tenant)
         call = CallInfo(
             id=call_id or new_call_id(),

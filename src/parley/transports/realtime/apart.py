@@ -11,7 +11,8 @@ from parley.core.errors import ParleyError
 from parley.core.log import get_logger
 from parley.engines.spec import ToolRequest
 from parley.session.conversation import Conversation
-from parley.session.reply import ReplyWish
+from parley.session.items import new_item_id
+from parley.session.reply import HandedBack, ReplyWish
 from parley.transports.realtime.response import Response, ResponseTerms, Send
 from parley.transports.realtime.session_form import PCM_RATE_HZ
 
@@ -83,7 +84,7 @@ class Apart:
         if said and response.terms.is_spoken:
             await self._speak(response, said, voice)
         if requests:
-            response.request_tools(requests)
+            response.request_tools([HandedBack(each, new_item_id()) for each in requests])
         return finish
 
     async def _speak(self, response: Response, text: str, voice: str) -> None:

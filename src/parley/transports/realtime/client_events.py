@@ -136,9 +136,10 @@ def read_object(text: str | bytes) -> dict[str, Any]:
         raise Fault(f"The message isn't JSON: {error}.", code="invalid_json") from error
     if not isinstance(found, dict):
         raise Fault("The message is no JSON object.", code="invalid_json")
-    if _may_hold_surrogates(text) and not _is_text(found):
+    fields = cast(dict[str, Any], found)
+    if _may_hold_surrogates(text) and not _is_text(fields):
         raise Fault("The message holds half a character (a lone surrogate).", code="invalid_json")
-    return cast(dict[str, Any], found)
+    return fields
 
 
 def _may_hold_surrogates(text: str | bytes) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from pipecat.frames.frames import (
@@ -24,7 +25,7 @@ from pipecat.frames.frames import (
 
 from parley.core.audio import Audio
 from parley.engines.spec import Usage
-from parley.session.reply import ReplyOutcome, ToolsHandedBackFrame, outcome_of
+from parley.session.reply import ReplyOutcome, outcome_of
 from parley.transports.realtime.record import Record
 from parley.transports.realtime.response import Response, ResponseTerms, Send
 from parley.transports.realtime.session_form import PCM_RATE_HZ
@@ -80,7 +81,6 @@ class Replies:
             FunctionCallsStartedFrame: self._tools_started,
             FunctionCallResultFrame: self._tool_answered,
             FunctionCallCancelFrame: self._tool_cancelled,
-            ToolsHandedBackFrame: self._handed_back,
         }
 
     def begin(self, terms: ResponseTerms) -> Response:
@@ -150,6 +150,9 @@ class Replies:
     def _thought(self, frame: LLMFullResponseEndFrame) -> None:
         self._is_thinking = False
         outcome = outcome_of(frame)
+        if outcome is not None and outcome.was_cut:
+            # The interruption itself comes right behind.
+            return
         if outcome is not None:
             self._outcome = outcome
             if self.active is not None and outcome.usage is not None:
@@ -189,10 +192,6 @@ class Replies:
         self._tools_running = max(0, self._tools_running - 1)
         self._settle()
 
-    def _handed_back(self, frame: ToolsHandedBackFrame) -> None:
-        if self.active is not None:
-            frame.item_ids[:] = self.active.request_tools(list(frame.requests))
-
     # ── beginnings and ends ──────────────────────────────────────────────────────────────
 
     def _ensure(self) -> None:
@@ -223,8 +222,19 @@ class Replies:
             active.finish("cancelled", reason=reason)
             self._on_end()
 
+    def _hand_back(self) -> None:
+        """Tell of the tools that the client is to run, behind what is said before them."""
+        handed_back, self._outcome = (
+            self._outcome.handed_back,
+            replace(self._outcome, handed_back=()),
+        )
+        if self.active is not None and handed_back:
+            self.active.request_tools(handed_back)
+
     def _settle(self) -> None:
         busy = self._is_thinking or self._is_speaking or self._tools_running or self._goes_on
+        if not self._is_speaking:
+            self._hand_back()
         if self.active is None or busy:
             return
         active, self.active = self.active, None

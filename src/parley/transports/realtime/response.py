@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from parley.engines.spec import ToolRequest, Usage
 from parley.session.items import new_item_id
+from parley.session.reply import HandedBack
 from parley.session.toolbelt import as_call
 from parley.transports.realtime.client_items import Item
 from parley.transports.realtime.record import Heard, Record
@@ -122,10 +123,11 @@ class Response:
         part.item["status"] = status
         self._item_done(part.item, part.index)
 
-    def request_tools(self, requests: list[ToolRequest]) -> list[str]:
-        """The model wants the client's tools; the names of the items that say so."""
+    def request_tools(self, wanted: Sequence[HandedBack]) -> None:
+        """The model wants the client's tools."""
         self.close_message()
-        return [self._request(request) for request in requests]
+        for each in wanted:
+            self._request(each.request, each.item_id)
 
     def finish(
         self, status: Status = "completed", *, reason: str = "", error: str = "", code: str = ""
@@ -164,10 +166,10 @@ class Response:
         self._tell(part, "response.content_part.added", part=empty)
         return part
 
-    def _request(self, request: ToolRequest) -> str:
+    def _request(self, request: ToolRequest, item_id: str) -> None:
         call = as_call(request)["function"]
         item: Item = {
-            "id": new_item_id(),
+            "id": item_id,
             "object": "realtime.item",
             "type": "function_call",
             "status": "in_progress",
@@ -188,7 +190,6 @@ class Response:
         self.send(server_event(done, **place, name=request.name, arguments=call["arguments"]))
         item |= {"arguments": call["arguments"], "status": "completed"}
         self._item_done(item, index)
-        return str(item["id"])
 
     def _add(self, item: Item) -> int:
         index = len(self.output)

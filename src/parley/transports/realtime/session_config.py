@@ -65,7 +65,11 @@ class SessionConfig:
         kind = "transcription" if fields.get("type") == "transcription" else "realtime"
         self._fields = _usual(agent, kind, is_agent=is_agent)
         self.form = read_form(self._fields)
-        self.take(self.with_change(fields))
+        self.update(fields)
+
+    def update(self, change: Mapping[str, Any]) -> None:
+        """Merge a client's ``session`` in. Raises ``Fault``; then everything is as it was."""
+        self.take(self.with_change(change))
 
     def with_change(self, change: Mapping[str, Any]) -> Wished:
         """A client's ``session`` merged in, for ``take``. Raises ``Fault``."""

@@ -198,7 +198,10 @@ def fault_of(error: ValidationError, within: str, given: object) -> Fault:
     """The first mistake in the client's words: where it is in ``given``, and what belongs there."""
     first = error.errors(include_url=False)[0]
     is_missing = first["type"] == "missing"
-    place = ".".join(filter(None, [within, *_path(first["loc"], given, is_missing=is_missing)]))
+    path = _path(first["loc"], given, is_missing=is_missing)
+    # What a thing is of several is told apart by one of its keys.
+    key = str(first.get("ctx", {}).get("discriminator", "")).strip("'")
+    place = ".".join(filter(None, [within, *path, key]))
     code = "missing_required_parameter" if is_missing else "invalid_value"
     return Fault(f"{place}: {first['msg']}.", code=code, param=place)
 

@@ -156,9 +156,9 @@ class SipDialog:
         transaction.respond(response)
 
     async def acked(self) -> str:
-        """Return what the ACK described. Raises ``CallNotLive`` where the call ends before."""
+        """Return what the ACK described. Raises ``CallNotLive`` where none came."""
         await asyncio.wait([self._acked, self.over], return_when=asyncio.FIRST_COMPLETED)
-        if not self._acked.done() or (self.over.done() and self.over.result().by != "us"):
+        if not self._acked.done() or (self.over.done() and self.over.result().by == "lost"):
             raise CallNotLive(f"The call is over: {self.over.result().reason}.")
         return self._acked.result()
 

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from urllib.parse import quote
 
-from parley.core.errors import BadSettings, InvalidValue
+from parley.core.errors import BadSettings, CallNotLive, InvalidValue
 from parley.core.log import get_logger
 from parley.transports.sip.addresses import SipUri, write_host
+from parley.transports.sip.call import SipDialog
 from parley.transports.sip.crew import Crew
 from parley.transports.sip.door import Door
 from parley.transports.sip.grammar import Malformed, is_token, printable
@@ -125,6 +126,8 @@ class SipEndpoint:
     async def _take_call(self, invite: IncomingInvite) -> None:
         try:
             await self._on_invite(invite)
+        except CallNotLive as error:
+            log.info("sip_caller_gone", peer=invite.source[0], why=error.message)
         finally:
             # Nobody is left to wait for an answer that will not come.
             if not invite.is_answered:
@@ -141,8 +144,11 @@ class SipEndpoint:
         caller_name: str = "",
         headers: Iterable[tuple[str, str]] = (),
         ring_limit_s: float = 60.0,
+        prepare: Callable[[SipDialog], None] | None = None,
     ) -> OutgoingCall:
         """Call somebody. ``target`` is a SIP or tel URI; ``caller`` is who we say that we are.
+
+        ``prepare`` gets the call that comes of it, before anybody can say anything in it.
 
         Raises ``InvalidValue``.
         """
@@ -158,7 +164,7 @@ class SipEndpoint:
             routes=(_loose_route(proxy),) if proxy else (),
             ring_limit_s=ring_limit_s,
         )
-        call = OutgoingCall(self.line, dialling)
+        call = OutgoingCall(self.line, dialling, prepare)
         self._outgoing.add(call)
         task = self._crew.spawn(call.run(), f"sip:{call.call_id}")
         task.add_done_callback(lambda _: self._outgoing.discard(call))

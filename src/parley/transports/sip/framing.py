@@ -30,7 +30,7 @@ class Framer:
     @property
     def is_between(self) -> bool:
         """Whether everything that came has been given out."""
-        return not self._held and self._begun is None
+        return self._begun is None and self._held in (b"", PONG)
 
     def feed(self, data: bytes) -> Iterator[Request | Response]:
         self._held += data
@@ -47,7 +47,8 @@ class Framer:
             yield message
 
     def _read_head(self) -> bool:
-        self._skip_keep_alives()
+        if not self._skip_keep_alives():
+            return False
         end = self._held.find(PING, max(self._searched - 3, 0))
         if end < 0:
             self._searched = len(self._held)
@@ -62,18 +63,22 @@ class Framer:
         self._begun, self._searched = message, 0
         return True
 
-    def _skip_keep_alives(self) -> None:
-        """A double line end asks whether anybody is there (RFC 5626); a single one is an answer."""
-        if self._searched:
-            return
-        while self._held.startswith(b"\r\n"):
+    def _skip_keep_alives(self) -> bool:
+        """Whether a message begins, behind the line ends that nobody means anything by.
+
+        Two of them ask whether anybody is there (RFC 5626); one is the answer.
+        """
+        while self._held.startswith(b"\r"):
+            if len(self._held) < len(PING) and PING.startswith(self._held):
+                return False
             if self._held.startswith(PING):
                 self.pings += 1
                 del self._held[: len(PING)]
-            elif len(self._held) == 2:
-                return
+            elif self._held.startswith(PONG):
+                del self._held[: len(PONG)]
             else:
-                del self._held[:2]
+                raise Malformed("a line end is broken")
+        return bool(self._held)
 
 
 def _announced(message: Message, largest: int) -> int:

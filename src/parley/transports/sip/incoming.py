@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from parley.core.errors import CallNotLive
@@ -64,16 +64,21 @@ class IncomingInvite:
         """Let the caller hear that somebody is being called."""
         self._respond(180, [("Contact", self._dialog.contact), ALLOW])
 
-    async def answer(self, sdp: str) -> SipDialog:
+    async def answer(
+        self, sdp: str, prepare: Callable[[SipDialog], None] | None = None
+    ) -> SipDialog:
         """Take the call with our answer, or our offer where there was none.
 
-        Returns once the caller has acknowledged it; ``remote_sdp`` is the caller's side then.
+        ``prepare`` gets the call before the caller can say anything in it, to set its callbacks.
+        Returns once the caller has acknowledged; ``remote_sdp`` is the caller's side then.
         Raises ``CallNotLive`` where the caller has gone.
         """
         if self.is_answered:
             raise CallNotLive("The caller hung up before the answer.")
         headers, body = with_sdp(sdp)
         call = SipDialog(self._line, self._dialog, self.offer)
+        if prepare is not None:
+            prepare(call)
         lines = [("Contact", self._dialog.contact), ALLOW, *headers]
         request = self._transaction.request
         response = reply(request, 200, self._dialog.local_tag, lines, body=body)

@@ -18,13 +18,19 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who we are to a PBX that asks: for registering and for calls going out."""
+    """Who we are to a PBX that asks: for registering and for calls going out.
+
+    ``registrar`` is a SIP URI; "" means that we register nowhere. A PBX that refuses is asked
+    again after ``retry_s``, then less and less often; one that grants little time is asked no
+    sooner than if it had granted ``least_s``.
+    """
 
     registrar: str = ""
-    """A SIP URI; "" means that we register nowhere."""
     username: str = ""
     password: str = field(default="", repr=False)
     refresh_s: int = 300
+    retry_s: float = 5.0
+    least_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -62,11 +63,17 @@ class Dialling:
 class OutgoingCall:
     """One try to call somebody. ``ringing`` is set when it rings there."""
 
-    def __init__(self, line: Line, dialling: Dialling) -> None:
+    def __init__(
+        self,
+        line: Line,
+        dialling: Dialling,
+        prepare: Callable[[SipDialog], None] | None = None,
+    ) -> None:
         self.ringing = asyncio.Event()
         self.call_id = new_call_id()
         self._line = line
         self._dialling = dialling
+        self._prepare = prepare
         self._tag = new_tag()
         self._contact = ""
         self._transaction: ClientTransaction | None = None
@@ -185,7 +192,10 @@ class OutgoingCall:
             answer = sdp_of(response)
         except UnsupportedMedia:
             answer = ""
-        return SipDialog(self._line, dialog, answer)
+        call = SipDialog(self._line, dialog, answer)
+        if self._prepare is not None:
+            self._prepare(call)
+        return call
 
     def _conclude(self, response: Response) -> None:
         if not response.is_success:

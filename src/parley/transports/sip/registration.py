@@ -17,10 +17,7 @@ from parley.transports.sip.replies import ALLOW
 
 log = get_logger(__name__)
 
-FIRST_WAIT_S = 5.0
 LONGEST_WAIT_S = 300.0
-# A PBX that grants less would be asked all the time.
-LEAST_S = 10
 
 
 class Registration:
@@ -45,11 +42,11 @@ class Registration:
         return address_of_record(self._registrar, self._line.options.account.username)
 
     async def keep(self) -> None:
-        wait_s = FIRST_WAIT_S
+        first_wait_s = wait_s = self._line.options.account.retry_s
         while not self._stopping.is_set():
             response = await self._register(self._wanted_s)
             if response.is_success:
-                wait_s = FIRST_WAIT_S
+                wait_s = first_wait_s
                 granted_s = self._granted_s(response)
                 self._note(response)
                 # Well before the end: the next try may need another.
@@ -106,7 +103,7 @@ class Registration:
                 if contact.uri.user == self._line.options.account.username:
                     said = contact.parameters.get("expires", said)
         try:
-            return max(read_number(said), LEAST_S)
+            return max(read_number(said), self._line.options.account.least_s)
         except Malformed:
             return self._wanted_s
 

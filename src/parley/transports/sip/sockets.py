@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from parley.core.errors import ConnectFailed, ParleyError
 from parley.core.log import get_logger
-from parley.transports.sip.addresses import Carrier, Hop
+from parley.transports.sip.addresses import USUAL_PORT, Carrier, Hop
 from parley.transports.sip.connection import Connection
 from parley.transports.sip.options import SipOptions
 
@@ -208,7 +208,10 @@ class Sockets:
 
     def own_address(self, flow: Flow) -> tuple[str, int]:
         """What the peer at the end of ``flow`` may know us by."""
-        port = self.tls_port if flow.carrier == "tls" else self.port
+        port = self.port
+        if flow.carrier == "tls":
+            # Without a listener of our own, all goes by the connection that we opened.
+            port = self.tls_port or USUAL_PORT["tls"]
         if self._options.public_host:
             return self._options.public_host, port
         if self._options.host not in ("0.0.0.0", "::", ""):

@@ -58,7 +58,9 @@ class ConnectionListener(Protocol):
         """``connecting``, ``connected``, ``failed`` or ``closed``."""
         ...
 
-    def on_channel_open(self, connection: BrowserConnection) -> None: ...
+    def on_channel_open(self, connection: BrowserConnection) -> None:
+        """There is an open data channel, or room in it again."""
+        ...
 
     def on_text(self, connection: BrowserConnection, text: str | bytes) -> None:
         """A message came over the data channel."""
@@ -250,7 +252,11 @@ class BrowserConnection(SmallWebRTCConnection):
     def _on_channel(self, channel: RTCDataChannel) -> None:
         self._channel = channel
         channel.on("message", self._on_message)
+        channel.on("bufferedamountlow", self._on_room)
         # A channel that the far side made is open by the time we hear of it.
+        self._on_room()
+
+    def _on_room(self) -> None:
         self._plan.listener.on_channel_open(self)
 
     def _on_message(self, text: str | bytes) -> None:

@@ -41,15 +41,19 @@ class PlayoutCounters:
 
 
 class Playout:
-    """Speech that waits to be sent, at 24 kHz mono.
+    """Speech that waits to be sent, mono at ``rate_hz``.
 
     ``write`` holds its caller up while more than ``ahead_ms`` wait, so that little is left to
     throw away when the caller interrupts; nothing is ever dropped but by ``clear``.
     """
 
-    def __init__(self, ahead_ms: int) -> None:
+    def __init__(self, ahead_ms: int, *, rate_hz: int = VOICE_RATE_HZ) -> None:
         self.counters = PlayoutCounters()
-        self._ahead_bytes = pcm_bytes(ahead_ms, VOICE_RATE_HZ)
+        self._rate_hz = rate_hz
+        self._packet_ms = PACKET_MS
+        self._packet_bytes = pcm_bytes(PACKET_MS, rate_hz)
+        self._ahead_ms = ahead_ms
+        self._ahead_bytes = pcm_bytes(ahead_ms, rate_hz)
         self._pcm = bytearray()
         self._sent_bytes = 0
         self._packets = 0
@@ -59,12 +63,12 @@ class Playout:
 
     @property
     def held_ms(self) -> float:
-        return len(self._pcm) / BYTES_PER_SAMPLE * 1000 / VOICE_RATE_HZ
+        return len(self._pcm) / BYTES_PER_SAMPLE * 1000 / self._rate_hz
 
     @property
     def played_ms(self) -> int:
         """What was sent of the present utterance, or in silence of the last one."""
-        return self._sent_bytes // BYTES_PER_SAMPLE * 1000 // VOICE_RATE_HZ
+        return self._sent_bytes // BYTES_PER_SAMPLE * 1000 // self._rate_hz
 
     def start_utterance(self) -> None:
         self._sent_bytes = 0
@@ -74,9 +78,13 @@ class Playout:
     def end_utterance(self) -> None:
         self._speaking = False
 
+    def put(self, pcm: bytes) -> None:
+        """Take speech from somebody who keeps the pace without being held up."""
+        self._pcm += pcm
+
     async def write(self, pcm: bytes) -> None:
         """Take speech; return when it is nearly its turn, or cleared."""
-        self._pcm += pcm
+        self.put(pcm)
         while len(self._pcm) > self._ahead_bytes:
             await self._change()
 
@@ -87,7 +95,7 @@ class Playout:
 
     async def rested(self, silence_ms: int) -> None:
         """Return when that much more has gone out, silence or not."""
-        packets = self._packets + silence_ms // PACKET_MS
+        packets = self._packets + silence_ms // self._packet_ms
         while self._packets < packets:
             await self._change()
 
@@ -98,20 +106,25 @@ class Playout:
 
     def take(self) -> bytes | None:
         """The next 20 ms for the wire; None for silence. What counts as sent is what is taken."""
+        if not self._pcm:
+            return self.miss()
         self._packets += 1
         self._wake()
-        if not self._pcm:
-            # Between the start of an utterance and its first sound nothing has run dry.
-            if self._speaking and self._sent_bytes:
-                self.counters.underruns += not self._dry
-                self.counters.underrun_ms += PACKET_MS
-                self._dry = True
-            return None
         self._dry = False
-        packet = bytes(self._pcm[:PACKET_BYTES])
-        del self._pcm[:PACKET_BYTES]
+        packet = bytes(self._pcm[: self._packet_bytes])
+        del self._pcm[: self._packet_bytes]
         self._sent_bytes += len(packet)
-        return packet.ljust(PACKET_BYTES, b"\0")
+        return packet.ljust(self._packet_bytes, b"\0")
+
+    def miss(self) -> None:
+        """A packet's time passes in silence."""
+        self._packets += 1
+        self._wake()
+        # Between the start of an utterance and its first sound nothing has run dry.
+        if self._speaking and self._sent_bytes:
+            self.counters.underruns += not self._dry
+            self.counters.underrun_ms += self._packet_ms
+            self._dry = True
 
     def clear(self) -> int:
         """Throw away what waits; return ``played_ms``."""

@@ -159,7 +159,9 @@ class OrpheusSpeech(KeepsFiles):
 
     async def _state(self, talker: Talker) -> Status:
         speaker = self._voices.find("", "", self._options.voice)
-        told = f"voice {speaker.name}, {self._options.backend}"
+        # Whose voice it is need not be whose question this is.
+        voice = "a voice of one's own" if speaker.own else f"voice {speaker.name}"
+        told = f"{voice}, {self._options.backend}"
         if talker in self._has_spoken:
             await talker.ping()
             return Status(True, told)

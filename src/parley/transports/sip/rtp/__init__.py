@@ -1,0 +1,1 @@
+"""A telephone call's sound: RTP both ways, without a word of signalling."""
