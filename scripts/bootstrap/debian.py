@@ -33,6 +33,16 @@ def has_redis() -> bool:
     return shutil.which("redis-server") is not None
 
 
+def has_sipp() -> bool:
+    """Whether the SIP tester is on PATH."""
+    return shutil.which("sipp") is not None
+
+
+def has_kamailio() -> bool:
+    """Whether the SIP proxy is on PATH."""
+    return shutil.which("kamailio") is not None
+
+
 def has_postgres() -> bool:
     """Whether a PostgreSQL server's programs are here, on PATH or where Debian puts them."""
     return shutil.which("initdb") is not None or any(
@@ -44,6 +54,8 @@ PARTS = (
     SystemPart("chromium", "the tests in a real browser", has_chromium),
     SystemPart("redis-server", "the tests of limits that servers share", has_redis),
     SystemPart("postgresql", "the tests of the store in PostgreSQL", has_postgres),
+    SystemPart("sip-tester", "calls by a telephone that isn't ours", has_sipp),
+    SystemPart("kamailio", "calls through a SIP proxy", has_kamailio),
 )
 
 

@@ -145,6 +145,16 @@ class Phone:
                 if not wanted or seen.status in wanted or seen.method in wanted:
                     return seen
 
+    async def ask(self, text: str) -> Seen:
+        """Say a request and hear its final answer; copies of other answers are passed over."""
+        self.say(text)
+        branch = text.partition("branch=")[2].partition(";")[0]
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                seen = Seen(await self.inbox.get())
+                if seen.status >= 200 and f"branch={branch};" in seen.header("via"):
+                    return seen
+
     def heard(self) -> list[Seen]:
         """What has come and wasn't asked for yet."""
         return [Seen(self.inbox.get_nowait()) for _ in range(self.inbox.qsize())]
@@ -188,7 +198,8 @@ async def udp_phone(endpoint_port: int = 9, host: str = "127.0.0.1") -> AsyncIte
     phone.far = host, endpoint_port
     loop = asyncio.get_running_loop()
     wire, _ = await loop.create_datagram_endpoint(lambda: _Inbox(phone), (host, 0))
-    phone.host, phone.port = wire.get_extra_info("sockname")
+    name, phone.port, *_ = wire.get_extra_info("sockname")
+    phone.host = f"[{name}]" if ":" in name else name
     phone.write = partial(_send, wire, phone)
     phone.close = wire.close
     try:

@@ -26,12 +26,10 @@ async def call(phone: Phone, desk: Desk) -> SipDialog:
 
 async def test_hold_and_resume_are_answered(phone: Phone, call: SipDialog, desk: Desk) -> None:
     desk.answer = SDP + "a=recvonly\r\n"
-    phone.say(phone.invite(cseq=2, body=HOLD))
-    held = await phone.hear(200)
+    held = await phone.ask(phone.invite(cseq=2, body=HOLD))
     phone.acknowledge(held)
     desk.answer = SDP
-    phone.say(phone.invite(cseq=3))
-    resumed = await phone.hear(200)
+    resumed = await phone.ask(phone.invite(cseq=3))
     phone.acknowledge(resumed)
 
     assert desk.offers == [HOLD, SDP]
@@ -42,10 +40,8 @@ async def test_hold_and_resume_are_answered(phone: Phone, call: SipDialog, desk:
 async def test_an_update_is_answered_without_an_ack(
     phone: Phone, call: SipDialog, desk: Desk
 ) -> None:
-    phone.say(phone.compose("UPDATE", cseq=2, extra=SDP_LINE, body=HOLD))
-    changed = await phone.hear(200)
-    phone.say(phone.compose("UPDATE", cseq=3))
-    refreshed = await phone.hear(200)
+    changed = await phone.ask(phone.compose("UPDATE", cseq=2, extra=SDP_LINE, body=HOLD))
+    refreshed = await phone.ask(phone.compose("UPDATE", cseq=3))
 
     assert changed.body == SDP and desk.offers == [HOLD]
     assert refreshed.body == ""
@@ -56,8 +52,7 @@ async def test_a_change_without_an_offer_gets_ours(
 ) -> None:
     answers: asyncio.Queue[str] = asyncio.Queue()
     call.on_answer = answers.put
-    phone.say(phone.invite(cseq=2, body=""))
-    offer = await phone.hear(200)
+    offer = await phone.ask(phone.invite(cseq=2, body=""))
     phone.acknowledge(offer, body=HOLD)
 
     assert offer.body == SDP and desk.offers == [""]
@@ -66,12 +61,11 @@ async def test_a_change_without_an_offer_gets_ours(
 
 async def test_a_change_that_is_refused_leaves_the_call(phone: Phone, call: SipDialog) -> None:
     call.on_reinvite = _refuse
-    phone.say(phone.invite(cseq=2))
-    refusal = await phone.hear(488)
-    phone.say(phone.compose("OPTIONS", cseq=3))
+    refusal = await phone.ask(phone.invite(cseq=2))
+    alive = await phone.ask(phone.compose("OPTIONS", cseq=3))
 
-    assert "no such codec" in refusal.header("reason")
-    assert (await phone.hear()).status == 200 and not call.over.done()
+    assert refusal.status == 488 and "no such codec" in refusal.header("reason")
+    assert alive.status == 200 and not call.over.done()
 
 
 async def _refuse(_: str) -> str:
@@ -90,13 +84,13 @@ async def test_a_change_that_nobody_acknowledges_ends_the_call(
 
 async def test_info_is_handed_on(phone: Phone, call: SipDialog, desk: Desk) -> None:
     kind = "Content-Type: application/dtmf-relay\r\n"
-    phone.say(phone.compose("INFO", cseq=2, extra=kind, body="Signal=5\r\nDuration=160"))
-    taken = await phone.hear()
+    taken = await phone.ask(
+        phone.compose("INFO", cseq=2, extra=kind, body="Signal=5\r\nDuration=160")
+    )
     call.on_info = _unknown
-    phone.say(phone.compose("INFO", cseq=3, extra=kind, body="Signal=6"))
-    refused = await phone.hear()
+    refused = await phone.ask(phone.compose("INFO", cseq=3, extra=kind, body="Signal=6"))
 
-    assert await desk.infos.get() == ("application/dtmf-relay", "Signal=5\r\nDuration=160")
+    assert await desk.infos.get() == ("application/dtmf-relay", body)
     assert (taken.status, refused.status) == (200, 415)
 
 
@@ -113,8 +107,7 @@ async def test_old_numbers_and_foreign_tags_are_refused(phone: Phone, call: SipD
         phone.compose("DANCE", cseq=4),
         phone.compose("NOTIFY", cseq=5),
     ):
-        phone.say(text)
-        statuses.append((await phone.hear()).status)
+        statuses.append((await phone.ask(text)).status)
 
     assert statuses == [500, 481, 405, 501, 481]
     assert not call.over.done()
@@ -125,17 +118,15 @@ async def test_a_copy_of_a_request_gets_a_copy_of_its_answer(
 ) -> None:
     kind = "Content-Type: application/dtmf-relay\r\n"
     text = phone.compose("INFO", cseq=2, extra=kind, body="Signal=1")
-    phone.say(text)
-    first = await phone.hear()
-    phone.say(text)
+    first = await phone.ask(text)
+    again = await phone.ask(text)
 
-    assert (await phone.hear()).text == first.text
+    assert again.text == first.text
     assert desk.infos.qsize() == 1
 
 
 async def test_why_the_far_side_hung_up_is_told(phone: Phone, call: SipDialog) -> None:
-    phone.say(phone.compose("BYE", cseq=2, extra='Reason: Q.850;cause=16;text="bored"\r\n'))
-    await phone.hear(200)
+    await phone.ask(phone.compose("BYE", cseq=2, extra='Reason: Q.850;cause=16;text="bored"\r\n'))
 
     assert await call.over == Ending("far", "bored")
 
@@ -169,8 +160,7 @@ async def test_goodbye_to_nobody_comes_to_an_end(
 async def test_both_may_hang_up_at_once(phone: Phone, call: SipDialog) -> None:
     hanging_up = asyncio.ensure_future(call.bye())
     goodbye = await phone.hear("BYE")
-    phone.say(phone.compose("BYE", cseq=2))
-    theirs = await phone.hear(200)
+    theirs = await phone.ask(phone.compose("BYE", cseq=2))
     phone.reply(goodbye, "481 Gone")
     await hanging_up
 
@@ -207,8 +197,7 @@ async def test_a_refused_change_of_ours_leaves_the_call(phone: Phone, call: SipD
 async def test_after_a_collision_the_change_is_tried_again(phone: Phone, call: SipDialog) -> None:
     changing = asyncio.ensure_future(call.reinvite(HOLD))
     first = await phone.hear("INVITE")
-    phone.say(phone.invite(cseq=2))
-    collision = await phone.hear(491)
+    collision = await phone.ask(phone.invite(cseq=2))
     phone.reply(first, "491 Request Pending")
     second = await phone.hear("INVITE")
     while second.cseq == first.cseq:
@@ -243,8 +232,7 @@ def notify(phone: Phone, cseq: int, status: str, state: str) -> str:
 async def test_a_transfer_is_followed_to_its_end(phone: Phone, call: SipDialog) -> None:
     moving = asyncio.ensure_future(call.refer("sip:100@pbx.example.org"))
     refer = await phone.hear("REFER")
-    phone.say(notify(phone, 2, "SIP/2.0 100 Trying\r\n", "active;expires=60"))
-    early = await phone.hear(200)
+    early = await phone.ask(notify(phone, 2, "SIP/2.0 100 Trying\r\n", "active;expires=60"))
     phone.reply(refer, "202 Accepted")
     phone.say(notify(phone, 3, "SIP/2.0 180 Ringing", "active"))
     phone.say(notify(phone, 4, "SIP/2.0 486 Busy Here", "terminated;reason=noresource"))

@@ -53,8 +53,7 @@ async def test_the_caller_hangs_up(phone: Phone, proxy: int, desk: Desk) -> None
     answer = await called(phone, proxy)
     phone.say(routed(phone, answer, "ACK", 1))
     call = await desk.call()
-    phone.say(routed(phone, answer, "BYE", 2))
-    await phone.hear(200)
+    await phone.ask(routed(phone, answer, "BYE", 2))
 
     assert (await call.over).by == "far"
     assert desk.invites[0].headers["x-via-proxy"] == "yes"

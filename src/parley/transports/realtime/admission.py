@@ -108,8 +108,8 @@ class Reception:
         try:
             return self.host.agent(model, tenant), bool(model)
         except NotFound:
-            is_agent = self._named(self._aliases.get("*", ""), tenant) is not None
-            return self.host.agent("", tenant), is_agent
+            meant = self._named(self._aliases.get("*", ""), tenant)
+            return meant or self.host.agent("", tenant), meant is not None
 
     def _named(self, meant: str, tenant: str) -> Agent | None:
         """The agent that an alias means, if the tenant has it: no alias tells of another's."""

@@ -212,6 +212,7 @@ class Replies:
         active, self.active = self.active, None
         self._is_thinking = self._is_speaking = self._goes_on = False
         self._tools_running = 0
+        self._plays_until_s = 0.0
         if active is None:
             return
         if reason == TURN_DETECTED:

@@ -38,6 +38,7 @@ class Connection(asyncio.Protocol):
         self._wire: asyncio.Transport | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._waits_for_rest = False
+        self._is_known = False
 
     @property
     def is_open(self) -> bool:
@@ -50,6 +51,7 @@ class Connection(asyncio.Protocol):
     def send(self, data: bytes) -> None:
         if self._wire is None or self._wire.is_closing():
             return
+        self._is_known = True
         self._wire.write(data)
         if self._wire.get_write_buffer_size() > MAX_UNSENT_BYTES:
             log.warning("sip_peer_reads_nothing", peer=self.host)
@@ -77,15 +79,19 @@ class Connection(asyncio.Protocol):
             return
         try:
             for message in self._framer.feed(data):
+                self._is_known = True
                 self._take(message, self)
         except Malformed as error:
             log.info("sip_stream_closed", peer=self.host, why=str(error))
             self.close()
             return
-        for _ in range(self._framer.pings):
-            self.send(PONG)
-        self._framer.pings = 0
+        self._answer_pings()
         self._wait_for_more()
+
+    def _answer_pings(self) -> None:
+        if self._framer.pings and self._wire is not None and not self._wire.is_closing():
+            self._wire.write(PONG * self._framer.pings)
+        self._framer.pings = 0
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._alarm is not None:
@@ -95,7 +101,7 @@ class Connection(asyncio.Protocol):
     def _wait_for_more(self) -> None:
         """Nobody keeps us waiting for the rest of a message, nor forever for the next one.
 
-        The rest is waited for from when the message began: drops of it win no time.
+        Who hasn't said anything yet has no claim to a place. The rest is waited for from when the message began: drops of it win no time.
         """
         is_between = self._framer.is_between
         if self._alarm is not None:
@@ -103,6 +109,7 @@ class Connection(asyncio.Protocol):
                 return
             self._alarm.cancel()
         self._waits_for_rest = not is_between
-        limit_s = self._options.idle_connection_s if is_between else self._options.half_message_s
+        may_idle = is_between and self._is_known
+        limit_s = self._options.idle_connection_s if may_idle else self._options.half_message_s
         loop = asyncio.get_running_loop()
         self._alarm = loop.call_later(limit_s, self.close)

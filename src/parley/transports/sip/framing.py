@@ -30,7 +30,7 @@ class Framer:
     @property
     def is_between(self) -> bool:
         """Whether everything that came has been given out."""
-        return self._begun is None and self._held in (b"", PONG)
+        return self._begun is None and bytes(self._held) in (b"", PONG)
 
     def feed(self, data: bytes) -> Iterator[Request | Response]:
         self._held += data

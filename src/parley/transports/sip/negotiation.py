@@ -48,14 +48,15 @@ class _Choice:
 class Negotiation:
     """One call's offers and answers, from the first to the last.
 
-    ``agreed`` is None until an answer was given or got. What we would like to do with the sound is
-    ``wish``: ``sendonly`` puts the far side on hold.
+    ``agreed`` is None until an answer was given or got. ``wish`` is what we would do with the sound
+    if the far side did the same: ``sendonly`` while we have it on hold.
     """
 
     def __init__(self, ours: OurSide) -> None:
         self.ours = ours
         self.agreed: Negotiated | None = None
         self.wish: Direction = "sendrecv"
+        self._offered_wish: Direction = "sendrecv"
         self._id = secrets.randbits(31)
         self._version = self._id
         self._media: tuple[Media, ...] = ()
@@ -71,7 +72,7 @@ class Negotiation:
         choice = self._choose(media)
         theirs = media[choice.index]
         own_key = self._own_key(choice.key_in)
-        agreed = self._agree(theirs, choice, own_key, choice.payload_type)
+        agreed = self._agree(theirs, choice, self.wish, own_key, choice.payload_type)
         self.agreed, self._media, self._index = agreed, media, choice.index
         self._key = own_key
         mapped = theirs.rtpmaps
@@ -126,8 +127,10 @@ class Negotiation:
 
     # ── offering ─────────────────────────────────────────────────────────────────────────
 
-    def offer(self) -> str:
-        """Our offer: all that we speak, or what was agreed on already."""
+    def offer(self, wish: Direction | None = None) -> str:
+        """Our offer: all that we speak, or what was agreed on already. A new ``wish`` holds from
+        the moment that it is accepted."""
+        self._offered_wish = wish or self.wish
         key = None
         if self.agreed is None:
             lines, formats = self._everything()
@@ -138,7 +141,7 @@ class Negotiation:
             key = self._key
         self._key = key
         protocol = _SECURED[0] if key is not None else _PLAIN[0]
-        lines += [f"a=ptime:{self.ours.packet_ms}", f"a={self.wish}"]
+        lines += [f"a=ptime:{self.ours.packet_ms}", f"a={self._offered_wish}"]
         return self._write(self._section(protocol, formats, lines))
 
     def _everything(self) -> tuple[list[str], list[int]]:
@@ -181,8 +184,9 @@ class Negotiation:
             if heard is not None:
                 event, noise = side_types(theirs, codec)
                 choice = _Choice(index, codec, number, event, noise, key_in)
-                self.agreed = self._agree(theirs, choice, self._key, heard)
-                self._media, self._index = media, index
+                wish = self._offered_wish
+                self.agreed = self._agree(theirs, choice, wish, self._key, heard)
+                self._media, self._index, self.wish = media, index, wish
                 return self.agreed
         raise IncompatibleOffer("The far side answered with no codec that was offered.")
 
@@ -201,10 +205,12 @@ class Negotiation:
             return Crypto(theirs.tag, theirs.suite, secrets.token_bytes(30))
         return Crypto(theirs.tag, own.suite, own.master)
 
-    def _agree(self, theirs: Media, choice: _Choice, own: Crypto | None, heard: int) -> Negotiated:
+    def _agree(
+        self, theirs: Media, choice: _Choice, wish: Direction, own: Crypto | None, heard: int
+    ) -> Negotiated:
         was_zeroed = theirs.host in ("0.0.0.0", "::")
         they_send, they_hear = ways_of(theirs.direction)
-        we_send, we_hear = ways_of(self.wish)
+        we_send, we_hear = ways_of(wish)
         return Negotiated(
             codec=choice.codec,
             payload_type=choice.payload_type,

@@ -32,6 +32,7 @@ from parley.transports.sip.transactions import answer_flow, note_source
 log = get_logger(__name__)
 
 RETRY_AFTER_S = 5
+MAX_STRANGERS = 1000
 
 
 class Refusal(Exception):
@@ -51,6 +52,7 @@ class Reception:
         self._new_call = new_call
         self._line: Line | None = None
         self._seal = secrets.token_bytes(16)
+        self._strangers: set[str] = set()
         self.is_draining = False
 
     def attach(self, line: Line) -> None:
@@ -123,7 +125,7 @@ class Reception:
     def _take_new(self, request: Request, flow: Flow) -> None:
         found = self._find(request) if request.callee.tag else None
         if found is None and not self._door.knows(flow.host):
-            log.info("sip_stranger", peer=flow.host, method=request.method)
+            self._note_stranger(flow.host, request.method)
             raise Refusal(403, (), "this address may not call")
         if request.method == "CANCEL":
             self._take_cancel(request, flow)
@@ -137,6 +139,12 @@ class Reception:
             raise Refusal(482)
         else:
             self._take_first(request, flow)
+
+    def _note_stranger(self, host: str, method: str) -> None:
+        """Log each once: scanners knock at every door, all day long."""
+        if host not in self._strangers and len(self._strangers) < MAX_STRANGERS:
+            self._strangers.add(host)
+            log.info("sip_stranger_refused", peer=host, method=method)
 
     def _take_cancel(self, request: Request, flow: Flow) -> None:
         invite = self.line.transactions.find(request, "INVITE")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
+import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -97,6 +100,7 @@ class Sockets:
         self._wire: asyncio.DatagramTransport | None = None
         self._connections: dict[tuple[Carrier, str, int], Connection] = {}
         self._opening: dict[tuple[Carrier, str, int], asyncio.Lock] = {}
+        self._trust: ssl.SSLContext | None = None
         self.port = options.port
         self.tls_port = 0
 
@@ -183,6 +187,8 @@ class Sockets:
             self._opening = {key: lock for key, lock in self._opening.items() if lock.locked()}
 
     async def _look_up(self, hop: Hop) -> str:
+        with suppress(ValueError):
+            return str(ipaddress.ip_address(hop.host))
         loop = asyncio.get_running_loop()
         family = socket.AF_UNSPEC
         if hop.carrier == "udp" and self._wire is not None:

@@ -172,7 +172,7 @@ class G722Encoder:
         return self._silence
 
     def _compress(self, pcm: bytes) -> bytes:
-        packets = cast(list[av.Packet[Any]], self._context.encode(frame_of(pcm, 16_000)))
+        packets = cast("list[av.Packet[Any]]", self._context.encode(frame_of(pcm, 16_000)))
         return b"".join(map(bytes, packets))
 
 

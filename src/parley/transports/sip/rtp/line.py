@@ -12,7 +12,7 @@ from aiortc.rtp import RtpPacket
 from parley.core.errors import CallNotLive, NotSupported
 from parley.transports.sip.agreement import Negotiated, OurSide, Secrecy
 from parley.transports.sip.negotiation import Negotiation
-from parley.transports.sip.rtp.codecs import G722, PCMA, PCMU, Codec
+from parley.transports.sip.rtp.codecs import G722, OPUS, PCMA, PCMU, Codec
 from parley.transports.sip.rtp.digits import check_digits
 from parley.transports.sip.rtp.hearing import Hearing
 from parley.transports.sip.rtp.playout import PhonePlayout
@@ -91,17 +91,9 @@ class PhoneLine:
             self.playout, self._post.send_rtp, libopus, sends_silence=options.sends_silence
         )
         self._reporter = Reporter()
-        self._negotiation = Negotiation(
-            OurSide(
-                host or ports.host,
-                self._pair.port,
-                tuple(
-                    codec for codec in options.codecs if codec.payload_type is not None or libopus
-                ),
-                options.packet_ms,
-                options.secrecy,
-            )
-        )
+        codecs = tuple(codec for codec in options.codecs if codec is not OPUS or libopus)
+        place = host or ports.host, self._pair.port
+        self._negotiation = Negotiation(OurSide(*place, codecs, options.packet_ms, options.secrecy))
         self._agreed: Negotiated | None = None
         self._heard_s: float | None = None
         self._quiet_since_s = self._loop.time()
@@ -146,14 +138,14 @@ class PhoneLine:
         self.begin(self._negotiation.accept(answer))
 
     def hold(self) -> str:
-        """The offer that puts the far side on hold."""
-        self._negotiation.wish = "sendonly"
-        return self.offer()
+        """The offer that puts the far side on hold, once it is accepted."""
+        self._require_open()
+        return self._negotiation.offer("sendonly")
 
     def resume(self) -> str:
         """The offer that takes it back."""
-        self._negotiation.wish = "sendrecv"
-        return self.offer()
+        self._require_open()
+        return self._negotiation.offer("sendrecv")
 
     def begin(self, agreed: Negotiated) -> None:
         """Let sound flow as agreed; for bare RTP without being asked."""
