@@ -12,7 +12,7 @@ from types import ModuleType
 import uvloop
 from loguru import logger
 
-from bench import api, density, engines, latency, realtime, start
+from bench import api, density, engines, latency, phone, realtime, start
 from bench.caller import CallFailed
 from bench.figures import Figure, write_json
 from bench.server import ServerFailed
@@ -23,6 +23,7 @@ BENCHES: dict[str, ModuleType] = {
     "engines": engines,
     "api": api,
     "realtime": realtime,
+    "phone": phone,
     "start": start,
 }
 

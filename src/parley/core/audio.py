@@ -8,6 +8,8 @@ from fractions import Fraction
 import av
 import numpy as np
 
+from parley.core.halfband import Doubler, Halver
+
 BYTES_PER_SAMPLE = 2
 
 
@@ -36,9 +38,9 @@ def pcm_bytes(duration_ms: float, rate_hz: int) -> int:
 class Resampler:
     """Changes the rate of one stream, a piece at a time.
 
-    It is FFmpeg's resampler and not soxr's: soxr's stream keeps 40 to 170 ms back, which a
-    caller hears as delay. ``flush()`` at the end of an utterance gives the last samples and
-    readies the resampler for the next one.
+    It is FFmpeg's resampler, or for twice and half the rate our own, and not soxr's: soxr's
+    stream keeps 40 to 170 ms back, which a caller hears as delay. ``flush()`` at the end of an
+    utterance gives the last samples and readies the resampler for the next one.
     """
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
@@ -46,23 +48,41 @@ class Resampler:
         self.to_hz = to_hz
         self._resampler = self._fresh()
 
-    def _fresh(self) -> av.AudioResampler:
-        return av.AudioResampler(format="s16", layout="mono", rate=self.to_hz)
+    def _fresh(self) -> _FFmpegResampler | Doubler | Halver:
+        if self.to_hz == 2 * self.from_hz:
+            return Doubler()
+        if self.from_hz == 2 * self.to_hz:
+            return Halver()
+        return _FFmpegResampler(self.from_hz, self.to_hz)
 
     def push(self, pcm: bytes) -> bytes:
         """Resample one piece; the answer may be shorter or longer by a few samples."""
         if self.from_hz == self.to_hz or not pcm:
             return pcm
-        frame = frame_of(pcm, self.from_hz)
-        return b"".join(_samples_of(out) for out in self._resampler.resample(frame))
+        return self._resampler.push(pcm)
 
     def flush(self) -> bytes:
         """The samples still held; the next ``push`` starts a new stream."""
         if self.from_hz == self.to_hz:
             return b""
-        tail = b"".join(_samples_of(out) for out in self._resampler.resample(None))
+        tail = self._resampler.flush()
         self._resampler = self._fresh()
         return tail
+
+
+class _FFmpegResampler:
+    """From any rate to any other."""
+
+    def __init__(self, from_hz: int, to_hz: int) -> None:
+        self._from_hz = from_hz
+        self._resampler = av.AudioResampler(format="s16", layout="mono", rate=to_hz)
+
+    def push(self, pcm: bytes) -> bytes:
+        frame = frame_of(pcm, self._from_hz)
+        return b"".join(map(samples_of, self._resampler.resample(frame)))
+
+    def flush(self) -> bytes:
+        return b"".join(map(samples_of, self._resampler.resample(None)))
 
 
 def frame_of(pcm: bytes, rate_hz: int) -> av.AudioFrame:
@@ -76,7 +96,8 @@ def frame_of(pcm: bytes, rate_hz: int) -> av.AudioFrame:
     return frame
 
 
-def _samples_of(frame: av.AudioFrame) -> bytes:
+def samples_of(frame: av.AudioFrame) -> bytes:
+    """The sound of a frame of s16 mono."""
     # FFmpeg pads planes to its alignment: only the first `samples` belong to the sound.
     return bytes(memoryview(frame.planes[0])[: frame.samples * BYTES_PER_SAMPLE])
 

@@ -79,10 +79,12 @@ class Mishaps:
         self._is_deaf = self._is_deaf or kind == "stt"
         if self._failures >= MAX_FAILURES_IN_A_ROW:
             self._control.end("error")
-        elif kind and self._speaks and not self._line.llm.is_writing:
+        elif not (kind == "stt" and self._line.caller.turn.is_open):
             await self._apologise(kind)
 
     async def _apologise(self, kind: str) -> None:
+        if not kind or not self._speaks or self._line.llm.is_writing:
+            return
         if time.monotonic() - self._last_apology_s < APOLOGY_PAUSE_S:
             return
         self._last_apology_s = time.monotonic()
@@ -104,7 +106,9 @@ class Mishaps:
             self._is_deaf = False
             return
         if self._is_deaf:
+            # Not before: it would have been said into the caller's words.
             self._is_deaf = False
+            await self._apologise("stt")
             return
         self._unheard += 1
         was_speech = self._line.caller.last_speech_ms >= MEANT_SPEECH_MS

@@ -26,6 +26,7 @@ from pipecat.turns.user_stop import (
     SpeechTimeoutUserTurnStopStrategy,
     TurnAnalyzerUserTurnStopStrategy,
 )
+from pipecat.turns.user_stop.base_user_turn_stop_strategy import UserTurnStoppedParams
 from pipecat.turns.user_turn_controller import UserTurnController
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
@@ -76,6 +77,7 @@ class CallerTurn:
     item_id: str = field(default_factory=new_item_id)
     started_ms: float = 0.0
     stopped_ms: float = 0.0
+    is_open: bool = False
 
 
 class CallerContext(LLMUserAggregator):
@@ -184,8 +186,17 @@ class CallerContext(LLMUserAggregator):
         strategy: BaseUserTurnStartStrategy,
         params: UserTurnStartedParams,
     ) -> None:
-        self.turn = CallerTurn(started_ms=self._voice_started_ms)
+        self.turn = CallerTurn(started_ms=self._voice_started_ms, is_open=True)
         await super()._on_user_turn_started(controller, strategy, params)
+
+    async def _on_user_turn_stopped(
+        self,
+        controller: UserTurnController,
+        strategy: BaseUserTurnStopStrategy,
+        params: UserTurnStoppedParams,
+    ) -> None:
+        self.turn.is_open = False
+        await super()._on_user_turn_stopped(controller, strategy, params)
 
     async def _on_vad_speech_started(self, controller: VADController) -> None:
         self._speech_started_s = time.monotonic()

@@ -36,8 +36,10 @@ class Desk:
         invite.ring()
         if not self.is_open.is_set():
             opened = asyncio.ensure_future(self.is_open.wait())
-            await asyncio.wait([opened, invite.cancelled], return_when=asyncio.FIRST_COMPLETED)
-            opened.cancel()
+            try:
+                await asyncio.wait([opened, invite.cancelled], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                opened.cancel()
             if invite.cancelled.done():
                 return
         call = await invite.answer(self.answer, self.prepare)

@@ -84,9 +84,8 @@ async def test_a_change_that_nobody_acknowledges_ends_the_call(
 
 async def test_info_is_handed_on(phone: Phone, call: SipDialog, desk: Desk) -> None:
     kind = "Content-Type: application/dtmf-relay\r\n"
-    taken = await phone.ask(
-        phone.compose("INFO", cseq=2, extra=kind, body="Signal=5\r\nDuration=160")
-    )
+    body = "Signal=5\r\nDuration=160"
+    taken = await phone.ask(phone.compose("INFO", cseq=2, extra=kind, body=body))
     call.on_info = _unknown
     refused = await phone.ask(phone.compose("INFO", cseq=3, extra=kind, body="Signal=6"))
 

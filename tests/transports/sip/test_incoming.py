@@ -169,7 +169,8 @@ async def test_the_session_is_told_who_calls_and_how(phone: Phone, desk: Desk) -
     invite = desk.invites[0]
 
     assert invite.caller_name == 'Ann "A" L\xf6w' and invite.caller_user == "ann"
-    assert invite.callee == "sip:demo@127.0.0.1" and invite.offer == SDP
+    assert (invite.callee, invite.callee_user) == ("sip:demo@127.0.0.1", "demo")
+    assert (invite.dialled_user, invite.offer) == ("demo", SDP)
     assert invite.headers["x-agent"] == "sales, support"
     assert invite.headers["diversion"] == "<sip:boss@example.org>"
     assert "+4930123" in invite.headers["p-asserted-identity"]

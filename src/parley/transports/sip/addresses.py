@@ -176,7 +176,8 @@ class Via:
         head, *parameters = split_list(self.text, ";")
         kept = [p for p in parameters if p.partition("=")[0].strip().lower() != "received"]
         kept = [f"rport={port}" if p.strip().lower() == "rport" else p for p in kept]
-        return ";".join([head, *kept, f"received={host}"])
+        # In brackets an IPv6 address is a host to every reader; without, only to some (RFC 5118).
+        return ";".join([head, *kept, f"received={write_host(host)}"])
 
 
 def read_host_port(text: str) -> tuple[str, int | None]:

@@ -11,6 +11,7 @@ from typing import Literal
 from parley.core.errors import CallNotLive, NotSupported, ParleyError, UnsupportedMedia
 from parley.transports.sip.addresses import Address
 from parley.transports.sip.bodies import content_type, sdp_of, with_sdp
+from parley.transports.sip.callbacks import changes_nothing, knows_no_type, wants_nothing
 from parley.transports.sip.dialog import Dialog
 from parley.transports.sip.grammar import Malformed, loose_parameters, printable
 from parley.transports.sip.line import Line
@@ -44,9 +45,9 @@ class SipDialog:
         loop = asyncio.get_running_loop()
         self.remote_sdp = remote_sdp
         self.over: asyncio.Future[Ending] = loop.create_future()
-        self.on_reinvite: Callable[[str], Awaitable[str]] = _changes_nothing
-        self.on_answer: Callable[[str], Awaitable[None]] = _wants_nothing
-        self.on_info: Callable[[str, str], Awaitable[None]] = _knows_no_type
+        self.on_reinvite: Callable[[str], Awaitable[str]] = changes_nothing
+        self.on_answer: Callable[[str], Awaitable[None]] = wants_nothing
+        self.on_info: Callable[[str, str], Awaitable[None]] = knows_no_type
         self._line = line
         self._dialog = dialog
         self._unacked: ServerTransaction | None = None
@@ -292,15 +293,3 @@ class SipDialog:
 
     async def close(self) -> None:
         await self.bye()
-
-
-async def _changes_nothing(_offer: str) -> str:
-    raise NotSupported("This call can't be changed.")
-
-
-async def _wants_nothing(_answer: str) -> None:
-    return None
-
-
-async def _knows_no_type(kind: str, _body: str) -> None:
-    raise UnsupportedMedia(f"{kind} means nothing here.")

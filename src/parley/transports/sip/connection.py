@@ -101,7 +101,8 @@ class Connection(asyncio.Protocol):
     def _wait_for_more(self) -> None:
         """Nobody keeps us waiting for the rest of a message, nor forever for the next one.
 
-        Who hasn't said anything yet has no claim to a place. The rest is waited for from when the message began: drops of it win no time.
+        Who hasn't said anything yet has no claim to a place. The rest of a message is waited for
+        from when it began: drops of it win no time.
         """
         is_between = self._framer.is_between
         if self._alarm is not None:

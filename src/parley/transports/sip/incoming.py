@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from parley.core.errors import CallNotLive
-from parley.transports.sip.addresses import Carrier
+from parley.transports.sip.addresses import Carrier, SipUri
 from parley.transports.sip.bodies import sdp_of, with_sdp
 from parley.transports.sip.call import SipDialog
 from parley.transports.sip.dialog import Dialog, new_tag
@@ -22,10 +22,10 @@ from parley.transports.sip.server_transaction import ServerTransaction
 class IncomingInvite:
     """Somebody calls. Answer it once: with ``answer`` or with ``reject``.
 
-    ``caller`` and ``callee`` are URIs; ``callee`` is what was dialled as it reached us and
-    ``dialled`` what the caller dialled. ``headers`` has every header by its name in small letters,
-    several of one name joined by commas; only those of a trusted peer can be believed. ``user`` is
-    who gave a password. ``offer`` is "" where the caller wants ours.
+    ``caller``, ``callee`` and ``dialled`` are URIs, each with its user beside it: who calls, what
+    was dialled as it reached us, and what the caller dialled. ``headers`` has every header by its
+    name in small letters, several of one name joined by commas; only those of a trusted peer can be
+    believed. ``user`` is who gave a password. ``offer`` is "" where the caller wants ours.
     """
 
     def __init__(self, line: Line, transaction: ServerTransaction, leave: Pass) -> None:
@@ -37,7 +37,9 @@ class IncomingInvite:
         self.caller_user = printable(request.caller.uri.user)
         self.caller_name = request.caller.name
         self.callee = printable(request.uri)
+        self.callee_user = printable(SipUri.read(request.uri).user)
         self.dialled = printable(str(request.callee.uri))
+        self.dialled_user = printable(request.callee.uri.user)
         self.headers: Mapping[str, str] = _headers_of(request)
         self.source: tuple[str, int] = (flow.host, flow.port)
         self.carrier: Carrier = flow.carrier

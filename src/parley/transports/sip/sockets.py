@@ -99,7 +99,7 @@ class Sockets:
         self._servers: list[asyncio.Server] = []
         self._wire: asyncio.DatagramTransport | None = None
         self._connections: dict[tuple[Carrier, str, int], Connection] = {}
-        self._opening: dict[tuple[Carrier, str, int], asyncio.Lock] = {}
+        self._opening: dict[Hop, asyncio.Lock] = {}
         self._trust: ssl.SSLContext | None = None
         self.port = options.port
         self.tls_port = 0
@@ -174,37 +174,45 @@ class Sockets:
         """
         try:
             async with asyncio.timeout(CONNECT_LIMIT_S):
-                host = await self._look_up(hop)
+                hosts = await self._look_up(hop)
                 if hop.carrier == "udp":
                     assert self._wire is not None, "the sockets are closed"
-                    return UdpFlow(self._wire, host, hop.port)
-                key = hop.carrier, host, hop.port
-                async with self._opening.setdefault(key, asyncio.Lock()):
-                    return self._connections.get(key) or await self._connect(hop, host)
+                    return UdpFlow(self._wire, hosts[0], hop.port)
+                async with self._opening.setdefault(hop, asyncio.Lock()):
+                    return await self._connection_with(hop, hosts)
         except (OSError, TimeoutError) as error:
             raise _unreachable(hop, error) from error
         finally:
-            self._opening = {key: lock for key, lock in self._opening.items() if lock.locked()}
+            self._opening = {hop: lock for hop, lock in self._opening.items() if lock.locked()}
 
-    async def _look_up(self, hop: Hop) -> str:
+    async def _look_up(self, hop: Hop) -> list[str]:
+        """The addresses of a host, at least one."""
         with suppress(ValueError):
-            return str(ipaddress.ip_address(hop.host))
+            return [str(ipaddress.ip_address(hop.host))]
         loop = asyncio.get_running_loop()
         family = socket.AF_UNSPEC
         if hop.carrier == "udp" and self._wire is not None:
             family = self._wire.get_extra_info("socket").family
         found = await loop.getaddrinfo(hop.host, hop.port, family=family, type=socket.SOCK_STREAM)
-        return str(found[0][4][0])
+        return list(dict.fromkeys(str(each[4][0]) for each in found))
+
+    async def _connection_with(self, hop: Hop, hosts: list[str]) -> Connection:
+        """The one that is open, or a new one with the first address that takes it."""
+        for host in hosts:
+            if (found := self._connections.get((hop.carrier, host, hop.port))) is not None:
+                return found
+        for host in hosts[:-1]:
+            with suppress(OSError):
+                return await self._connect(hop, host)
+        return await self._connect(hop, hosts[-1])
 
     async def _connect(self, hop: Hop, host: str) -> Connection:
         loop = asyncio.get_running_loop()
         extra: dict[str, Any] = {}
         if hop.carrier == "tls":
-            extra = {
-                **_HANDSHAKE,
-                "ssl": self._options.tls.for_calling(),
-                "server_hostname": hop.host,
-            }
+            # Reading what the system trusts takes tens of milliseconds.
+            self._trust = self._trust or self._options.tls.for_calling()
+            extra = {**_HANDSHAKE, "ssl": self._trust, "server_hostname": hop.host}
         _, connection = await loop.create_connection(
             lambda: self._connection(hop.carrier), host, hop.port, **extra
         )

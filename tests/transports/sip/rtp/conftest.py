@@ -46,9 +46,13 @@ async def make_line(
     made: list[PhoneLine] = []
 
     def make(
-        libopus: Libopus | None = None, ports: PortRange = ports, **options: Any
+        libopus: Libopus | None = None,
+        *,
+        ports: PortRange = ports,
+        listener: Notes = notes,
+        **options: Any,
     ) -> PhoneLine:
-        line = PhoneLine(LineOptions(**options), ports, wheel, notes, libopus=libopus)
+        line = PhoneLine(LineOptions(**options), ports, wheel, listener, libopus=libopus)
         made.append(line)
         return line
 

@@ -212,7 +212,7 @@ def test_a_secured_offer_is_answered_with_our_own_key():
     ours = talk(secrecy="allowed")
 
     lines, found = agreed(ours, sdp(profile="RTP/SAVP", lines=[KEY]))
-    again, later = agreed(ours, sdp(profile="RTP/SAVP", lines=[KEY]))
+    _again, later = agreed(ours, sdp(profile="RTP/SAVP", lines=[KEY]))
 
     assert "m=audio 30000 RTP/SAVP 0" in lines
     assert found.key_in and found.key_out and found.key_in.master != found.key_out.master

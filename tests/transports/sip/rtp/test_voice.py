@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -50,7 +51,7 @@ class Mouth:
 
 
 def steps(values: list[int], bits: int) -> set[int]:
-    return {(b - a) % (1 << bits) for a, b in zip(values, values[1:], strict=False)}
+    return {(b - a) % (1 << bits) for a, b in itertools.pairwise(values)}
 
 
 @pytest.mark.parametrize("packet_ms", [10, 20, 30, 40, 60])

@@ -10,7 +10,7 @@ import av
 from av.audio.codeccontext import AudioCodecContext
 from av.error import FFmpegError
 
-from parley.core.audio import BYTES_PER_SAMPLE, frame_of, pcm_bytes
+from parley.core.audio import BYTES_PER_SAMPLE, frame_of, pcm_bytes, samples_of
 from parley.core.errors import BadAudio, NotSupported
 from parley.core.g711 import from_alaw, from_ulaw, to_alaw, to_ulaw
 from parley.transports.sip.rtp.concealment import Concealer
@@ -127,10 +127,7 @@ class G722Decoder(_PlainDecoder):
             frames = self._context.decode(av.Packet(packet))
         except FFmpegError as error:
             raise BadAudio(f"The packet is not G.722: {error}.") from error
-        pcm = b"".join(
-            bytes(memoryview(frame.planes[0])[: frame.samples * BYTES_PER_SAMPLE])
-            for frame in frames
-        )
+        pcm = b"".join(map(samples_of, frames))
         if not pcm:
             raise BadAudio("The packet holds no sound.")
         return self._concealer.heard(pcm)

@@ -16,8 +16,6 @@ from parley.transports.sip.rtp.ports import PortPair
 from parley.transports.sip.rtp.secrecy import NotGenuine, Secrets
 
 MAX_DATAGRAM_BYTES = 2048
-# Then others get their turn, however much one sends.
-_DATAGRAMS_AT_ONCE = 32
 
 
 @dataclass(slots=True)
@@ -68,18 +66,13 @@ class Post:
     # ── in ───────────────────────────────────────────────────────────────────────────────
 
     def _read(self, opened: socket.socket, take: Callable[[bytes, Address], None]) -> None:
-        for _ in range(_DATAGRAMS_AT_ONCE):
-            try:
-                data, address = opened.recvfrom(MAX_DATAGRAM_BYTES)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError:
-                # An earlier datagram of ours found nobody; that says nothing of this side.
-                continue
-            take(data, address[:2])
-            if opened.fileno() < 0:
-                # Closed by what it was told.
-                return
+        # One at a time: asking whether there is another costs as much as being told of it.
+        try:
+            data, address = opened.recvfrom(MAX_DATAGRAM_BYTES)
+        except OSError:
+            # Nothing there after all, or an earlier datagram of ours found nobody.
+            return
+        take(data, address[:2])
 
     def _take(self, data: bytes, address: Address) -> None:
         agreed, now_s = self._agreed, self._loop.time()
