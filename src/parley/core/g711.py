@@ -13,19 +13,19 @@ _ULAW_TOP = 32635
 
 
 def from_ulaw(coded: bytes) -> bytes:
-    return _ULAW[np.frombuffer(coded, dtype=np.uint8)].tobytes()
+    return _ULAW.take(np.frombuffer(coded, dtype=np.uint8)).tobytes()
 
 
 def from_alaw(coded: bytes) -> bytes:
-    return _ALAW[np.frombuffer(coded, dtype=np.uint8)].tobytes()
+    return _ALAW.take(np.frombuffer(coded, dtype=np.uint8)).tobytes()
 
 
 def to_ulaw(pcm: bytes) -> bytes:
-    return _to_ulaw_table()[np.frombuffer(pcm, dtype=np.uint16)].tobytes()
+    return _to_ulaw_table().take(np.frombuffer(pcm, dtype=np.uint16)).tobytes()
 
 
 def to_alaw(pcm: bytes) -> bytes:
-    return _to_alaw_table()[np.frombuffer(pcm, dtype=np.uint16)].tobytes()
+    return _to_alaw_table().take(np.frombuffer(pcm, dtype=np.uint16)).tobytes()
 
 
 def _every_sample() -> NDArray[np.int32]:

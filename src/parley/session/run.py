@@ -35,6 +35,7 @@ log = get_logger(__name__)
 
 GOODBYE_LIMIT_S = 12.0
 TEARDOWN_LIMIT_S = 4.0
+SILENCE_LIMIT_S = 2.0
 # Who is gone hears no goodbye.
 SPOKEN_ENDS: frozenset[EndReason] = frozenset({"agent", "drain", "limit", "quota", "idle"})
 
@@ -205,10 +206,17 @@ class _Session:
     ) -> None:
         # Where no sound ever flowed a goodbye would be waited for in vain.
         if self._is_heard and reason in SPOKEN_ENDS and not running.done():
-            if reason != "agent" and self._agent.goodbye and self._terms.is_agent:
-                await self._control.say(self._agent.goodbye)
+            if reason != "agent":
+                # Whatever is being thought or said may take long, or for ever.
+                await _within(SILENCE_LIMIT_S, self._control.fall_silent())
+                if self._agent.goodbye and self._terms.is_agent:
+                    await self._control.say(self._agent.goodbye)
             await self._control.finish_speaking()
             await asyncio.wait([running], timeout=GOODBYE_LIMIT_S)
+            if not running.done():
+                # Pipecat hears of no other end while one is on its way: it has to get through.
+                await self._control.interrupt()
+                await asyncio.wait([running], timeout=SILENCE_LIMIT_S)
         if not running.done():
             await worker.cancel(reason=reason)
             await asyncio.wait([running], timeout=TEARDOWN_LIMIT_S)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import random
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from aiortc.rtp import RtpPacket
 
 from parley.transports.sip.agreement import Negotiated
 from parley.transports.sip.rtp.codecs import Encoder, make_encoder
@@ -18,6 +17,10 @@ from parley.transports.webrtc.opus import Libopus
 
 # NATs and relays forget a stream that says nothing for long.
 KEEP_ALIVE_S = 15
+
+# Without sources, extensions or padding a header is these twelve bytes.
+_HEADER = struct.Struct("!BBHLL")
+_VERSION = 0x80
 
 
 @dataclass(slots=True)
@@ -129,9 +132,10 @@ class Voice:
     ) -> None:
         follows_pause = self._next_slot is None or slot > self._next_slot
         marker = follows_pause if is_first is None else is_first
-        packet = RtpPacket(payload_type, int(marker), self._sequence, timestamp, self.ssrc, payload)
+        kind = payload_type | (0x80 if marker else 0)
+        header = _HEADER.pack(_VERSION, kind, self._sequence, timestamp, self.ssrc)
         self._sequence = (self._sequence + 1) & 0xFFFF
         self._next_slot = slot + self._step_slots
         self.counters.sent_packets += 1
         self.counters.sent_octets += len(payload)
-        self._transmit(packet.serialize())
+        self._transmit(header + payload)
