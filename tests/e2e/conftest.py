@@ -35,7 +35,7 @@ def say() -> CallerVoice:
 
 @pytest.fixture
 def human_speech() -> bytes:
-    """How A Tale of Two Cities begins, read by a person (public domain): best and worst of times."""
+    """How A Tale of Two Cities begins, read by a person (public domain): two times of two kinds."""
     found = find_spec("moonshine_voice")
     assert found is not None and found.origin is not None
     path = next(Path(found.origin).parent.rglob("two_cities.wav"))

@@ -8,7 +8,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from parley.core.halfband import Doubler, Halver
+from parley.core.swresample import DirectResampler, swresample
 
 BYTES_PER_SAMPLE = 2
 
@@ -38,9 +38,9 @@ def pcm_bytes(duration_ms: float, rate_hz: int) -> int:
 class Resampler:
     """Changes the rate of one stream, a piece at a time.
 
-    It is FFmpeg's resampler, or for twice and half the rate our own, and not soxr's: soxr's
-    stream keeps 40 to 170 ms back, which a caller hears as delay. ``flush()`` at the end of an
-    utterance gives the last samples and readies the resampler for the next one.
+    It is FFmpeg's resampler and not soxr's: soxr's stream keeps 40 to 170 ms back, which a
+    caller hears as delay. ``flush()`` at the end of an utterance gives the last samples and
+    readies the resampler for the next one.
     """
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
@@ -48,12 +48,11 @@ class Resampler:
         self.to_hz = to_hz
         self._resampler = self._fresh()
 
-    def _fresh(self) -> _FFmpegResampler | Doubler | Halver:
-        if self.to_hz == 2 * self.from_hz:
-            return Doubler()
-        if self.from_hz == 2 * self.to_hz:
-            return Halver()
-        return _FFmpegResampler(self.from_hz, self.to_hz)
+    def _fresh(self) -> DirectResampler | GraphResampler:
+        library = swresample()
+        if library is None:
+            return GraphResampler(self.from_hz, self.to_hz)
+        return DirectResampler(library, self.from_hz, self.to_hz)
 
     def push(self, pcm: bytes) -> bytes:
         """Resample one piece; the answer may be shorter or longer by a few samples."""
@@ -70,8 +69,8 @@ class Resampler:
         return tail
 
 
-class _FFmpegResampler:
-    """From any rate to any other."""
+class GraphResampler:
+    """The same through PyAV, where the library can't be called directly."""
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
         self._from_hz = from_hz
