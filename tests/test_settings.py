@@ -81,6 +81,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "PARLEY_SIP_HOST": WORD,
     "PARLEY_SIP_PORT": PORT,
     "PARLEY_SIP_PUBLIC_HOST": WORD,
+    "RTP_MIN_PORT": PORT,
+    "RTP_MAX_PORT": PORT,
     "PARLEY_SIP_PEERS": st.sampled_from(["10.0.0.5/32", "10.0.0.0/8,fd00::/8"]),
     "PARLEY_SIP_USERS": st.builds("{}={}".format, WORD, WORD),
     "PARLEY_SIP_REALM": TEXT,

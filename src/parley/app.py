@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi import FastAPI
@@ -30,6 +31,9 @@ from parley.store.call_writer import CallWriter
 from parley.store.opening import open_store
 from parley.web import Rooms, build_web
 
+if TYPE_CHECKING:
+    from parley.transports.sip.telephone import Telephone
+
 log = get_logger(__name__)
 
 # What HTTP requests may still take once the last call is over.
@@ -42,15 +46,18 @@ LARGEST_MESSAGE_BYTES = 24 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Parley:
-    """A running house: the web application and the host of its calls."""
+    """A running house: the web application, the host of its calls, a telephone if it has one."""
 
     web: FastAPI
     host: SessionHost
+    telephone: Telephone | None = None
 
 
 @asynccontextmanager
 async def open_house(settings: Settings, engines: EngineRoom) -> AsyncGenerator[Parley]:
-    """Open all other rooms, and the door once the engines are warm; leaving closes it all."""
+    """Open all other rooms, and the doors once the engines are warm; leaving closes it all."""
+    if settings.sip:
+        settings.require_safe_telephone()
     agents, catalog, desk = engines.agents, engines.catalog, engines.desk
     listening = Listening(engines.vad, engines.smart_turn)
     async with AsyncExitStack() as stack:
@@ -76,6 +83,9 @@ async def open_house(settings: Settings, engines: EngineRoom) -> AsyncGenerator[
         print(catalog.table(), file=sys.stderr)
         if advice := catalog.advice():
             print(f"\n{advice}", file=sys.stderr)
+        telephone = None
+        if settings.sip:
+            telephone = await stack.enter_async_context(_telephone(settings, host))
         _spare_collector()
         rooms = Rooms(
             settings,
@@ -89,7 +99,15 @@ async def open_house(settings: Settings, engines: EngineRoom) -> AsyncGenerator[
             access,
             calls=store.calls,
         )
-        yield Parley(build_web(rooms), host)
+        yield Parley(build_web(rooms), host, telephone)
+
+
+def _telephone(settings: Settings, host: SessionHost) -> Telephone:
+    """Raises ``BadSettings``."""
+    # Its code is loaded by those only who have a telephone: everybody else starts quicker.
+    from parley.transports.sip.telephone import Telephone, TelephoneOptions
+
+    return Telephone(TelephoneOptions.from_settings(settings), host)
 
 
 def _spare_collector() -> None:
@@ -131,11 +149,15 @@ async def serve_house(settings: Settings, engines: EngineRoom, listener: socket.
         address = f"http://{_shown(settings.server_host)}:{listener.getsockname()[1]}"
         log.info("listening", url=address, version=__version__)
         print(f"\n  Parley is ready: open {address}\n", file=sys.stderr)
+        if house.telephone is not None:
+            print(f"  Telephones call {house.telephone.address}\n", file=sys.stderr)
         with stop.watched():
             await asyncio.wait(
                 [serving, asyncio.ensure_future(stop.first.wait())],
                 return_when=asyncio.FIRST_COMPLETED,
             )
+            if house.telephone is not None:
+                house.telephone.drain()
             await _drain(house.host, settings.drain_s, stop)
         server.should_exit = True
         await serving

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 
 import av
 import numpy as np
@@ -88,11 +89,16 @@ def frame_of(pcm: bytes, rate_hz: int) -> av.AudioFrame:
     """The samples as FFmpeg takes them."""
     frame = av.AudioFrame(format="s16", layout="mono", samples=len(pcm) // BYTES_PER_SAMPLE)
     frame.sample_rate = rate_hz
-    frame.time_base = Fraction(1, rate_hz)
+    frame.time_base = _time_base(rate_hz)
     # Not from_ndarray: its checks take as long as the resampling.
     plane = frame.planes[0]
     plane.update(pcm.ljust(plane.buffer_size, b"\0"))
     return frame
+
+
+@cache
+def _time_base(rate_hz: int) -> Fraction:
+    return Fraction(1, rate_hz)
 
 
 def samples_of(frame: av.AudioFrame) -> bytes:

@@ -189,11 +189,15 @@ class AudioSkipped(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFailed(Event):
-    """Something broke. The call may go on; if not, ``CallEnded`` follows."""
+    """Something broke. The call may go on; if not, ``CallEnded`` follows.
+
+    ``kind`` is stt, llm or tts where an engine is what failed.
+    """
 
     code: str
     message: str
     hint: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

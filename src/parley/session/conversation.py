@@ -59,6 +59,10 @@ class Conversation:
         """Speak with it from the next sentence on; it is the engine's own name."""
         self._line.tts.set_options(replace(self._line.tts.options, voice=voice))
 
+    def set_hearing(self, language: str, prompt: str) -> None:
+        """Listen for that language, and for words like the prompt's, from the next utterance on."""
+        self._line.stt.set_options(language=language, prompt=prompt)
+
     def set_speed(self, speed: float) -> None:
         """Speak faster or slower from the next sentence on; 1 is the voice's own pace."""
         self._line.tts.set_options(replace(self._line.tts.options, speed=speed))

@@ -70,7 +70,8 @@ class Mishaps:
         if isinstance(frame.exception, ParleyError):
             code = frame.exception.code
         log.error("engine_failed", kind=kind, error=frame.error)
-        self._announce(CallFailed(call_id=self._control.call_id, code=code, message=frame.error))
+        call_id = self._control.call_id
+        self._announce(CallFailed(call_id=call_id, code=code, message=frame.error, kind=kind))
         # A voice that is away fails at each sentence of a reply: that is one failure.
         if not (kind == "tts" and self._is_mute):
             self._failures += 1

@@ -89,6 +89,22 @@ class TelephoneSettings(BaseSettings):
         shown="the address it sends from",
         example="203.0.113.7",
     )
+    rtp_min_port: int = setting(
+        "RTP_MIN_PORT",
+        10_000,
+        "The first UDP port for telephone audio; each call takes two.",
+        "telephone",
+        ge=1,
+        le=65535,
+    )
+    rtp_max_port: int = setting(
+        "RTP_MAX_PORT",
+        20_000,
+        "The last UDP port for telephone audio.",
+        "telephone",
+        ge=1,
+        le=65535,
+    )
     sip_peers: Networks = setting(
         "PARLEY_SIP_PEERS",
         (),

@@ -15,6 +15,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.openai.stt import OpenAIRealtimeSTTService
 
+from parley.core.errors import EngineFailed
 from parley.session.turns import Listening
 from parley.testing.engines import FakeTranscriber
 from tests.transports.realtime.client import RATE_HZ
@@ -60,9 +61,9 @@ async def test_nothing_that_goes_wrong_is_spoken_of(listening: Listening, words:
         house.client("", **ASKED) as client,
     ):
         await client.update(type="transcription", audio={"input": {"turn_detection": QUICK}})
-        for _ in range(3):
+        for end in ("completed", "failed", "completed"):
             await client.speak(words)
-            last = await client.until("conversation.item.input_audio_transcription.completed")
+            last = await client.until(f"conversation.item.input_audio_transcription.{end}")
 
     assert last["transcript"] == "third"
     assert house.calls.tts.texts == []
@@ -107,3 +108,40 @@ async def test_pipecats_recogniser_works_with_it(listening: Listening, words: by
             await worker.queue_frame(EndFrame())
 
     assert text == "what time is it"
+
+
+async def test_the_clients_language_and_prompt_reach_the_recogniser(
+    listening: Listening, words: bytes
+):
+    stt = FakeTranscriber("eins", "zwei")
+    hint = {"model": "whisper-1", "language": "de", "prompt": "Zahlen"}
+    async with (
+        realtime_house(listening, stt=stt) as house,
+        house.client("", **ASKED) as client,
+    ):
+        await client.update(
+            type="transcription", audio={"input": {"turn_detection": QUICK, "transcription": hint}}
+        )
+        await client.speak(words)
+        await client.until("conversation.item.input_audio_transcription.completed")
+
+    assert (stt.options[-1].language, stt.options[-1].prompt) == ("de", "Zahlen")
+
+
+async def test_a_recogniser_that_breaks_is_told_of_instead_of_an_empty_transcript(
+    listening: Listening, words: bytes
+):
+    stt = FakeTranscriber(EngineFailed("The recogniser is away."), "here again")
+    async with (
+        realtime_house(listening, stt=stt) as house,
+        house.client("", **ASKED) as client,
+    ):
+        await client.update(type="transcription", audio={"input": {"turn_detection": QUICK}})
+        await client.speak(words)
+        failed = await client.until("conversation.item.input_audio_transcription.failed")
+        await client.speak(words)
+        heard = await client.until("conversation.item.input_audio_transcription.completed")
+
+    assert failed["error"]["code"] == "engine_failed"
+    assert "away" in failed["error"]["message"]
+    assert heard["transcript"] == "here again"

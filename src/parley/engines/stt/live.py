@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from pipecat.frames.frames import (
@@ -157,6 +157,10 @@ class LiveTranscriber(STTService):
         self._newest: Utterance | None = None
         self._hearing: set[asyncio.Task[None]] = set()
         self._last_ended: Utterance | None = None
+
+    def set_options(self, *, language: str, prompt: str) -> None:
+        """Hear like this from the next utterance on."""
+        self._options = replace(self._options, language=language, prompt=prompt)
 
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
         """Pipecat's hook for recognisers that take sound frame by frame; ours take utterances."""

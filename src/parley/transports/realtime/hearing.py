@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from parley.core.events import UserSpeechStarted, UserSpeechStopped, UserTranscript
+from parley.core.events import CallFailed, UserSpeechStarted, UserSpeechStopped, UserTranscript
 from parley.session.conversation import Conversation
 from parley.session.items import new_item_id
 from parley.transports.realtime.client_items import Item
@@ -51,6 +51,7 @@ class Hearing:
         self._started_ms = 0.0
         self._lengths_ms: dict[str, float] = {}
         self._understood: dict[str, str] = {}
+        self._failure: CallFailed | None = None
         self._waiting_ms = 0.0
         self._appended_ms = 0.0
 
@@ -132,6 +133,11 @@ class Hearing:
         else:
             self._typed(event.text)
 
+    def failed(self, event: CallFailed) -> None:
+        """The recogniser is what failed: then the words of the open turn are not to be had."""
+        if event.kind == "stt":
+            self._failure = event
+
     def silent(self, conversation: Conversation, waited_s: float) -> None:
         """The user has said nothing for so long that the silence is a turn."""
         item_id = new_item_id()
@@ -162,6 +168,11 @@ class Hearing:
             return
         about = "conversation.item.input_audio_transcription"
         place = {"item_id": item_id, "content_index": 0}
+        failure, self._failure = self._failure, None
+        if failure is not None and not text:
+            error = {"type": "server_error", "code": failure.code, "message": failure.message}
+            self._ears.send(server_event(f"{about}.failed", **place, error=error))
+            return
         if text:
             self._ears.send(server_event(f"{about}.delta", **place, delta=text))
         usage = {"type": "duration", "seconds": round(length_ms / 1000, 3)}

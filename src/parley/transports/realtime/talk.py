@@ -8,6 +8,7 @@ from typing import Any
 from parley.agents.schema import Agent
 from parley.core.errors import ParleyError
 from parley.core.events import (
+    CallFailed,
     Event,
     TurnEnded,
     UserSpeechStarted,
@@ -36,6 +37,7 @@ from parley.transports.realtime.client_events import (
 )
 from parley.transports.realtime.hearing import Hearing
 from parley.transports.realtime.idle import IdleTimer
+from parley.transports.realtime.in_force import InForce
 from parley.transports.realtime.itemising import ItemEvent, Itemising
 from parley.transports.realtime.line import FindVoice, Line
 from parley.transports.realtime.record import Record
@@ -74,8 +76,6 @@ class Talk:
             on_end=self._reply_ended,
         )
         self._idle = IdleTimer(self._prompt_silent_user)
-        self._voice = ""
-        self._applied: tuple[Any, ...] = ()
         self._handle: dict[type[ClientEvent], Callable[[Any], Awaitable[None]]] = {
             SessionUpdate: self._update,
             AppendAudio: self._append,
@@ -99,10 +99,10 @@ class Talk:
         """The call is up: from now on client events can be done."""
         self._control = control
         conversation = control.conversation
-        self._voice = conversation.voice
+        self._in_force = InForce(control, self._agent, self.config, self._find_voice)
         self._apart = Apart(conversation, self._line.send)
         self._items = Itemising(conversation, self.record, self._line.send, self.config)
-        await self._apply()
+        await self._in_force.apply()
 
     async def close(self) -> None:
         """Tell what has come to its end with the call."""
@@ -134,32 +134,10 @@ class Talk:
         wished = self.config.with_change(event.session)
         voice = wished.form.audio.output.voice
         if voice != self.config.form.audio.output.voice:
-            await self._found(voice, "session.audio.output.voice")
+            await self._in_force.found(voice)
         self.config.take(wished)
-        await self._apply()
+        await self._in_force.apply()
         self._line.send(server_event("session.updated", session=self.config.shown()))
-
-    async def _apply(self) -> None:
-        """Let the call be as the session says, where it isn't already."""
-        config, form = self.config, self.config.form
-        conversation = self.control.conversation
-        conversation.set_usual_reply(config.usual_reply())
-        output = form.audio.output
-        listening = (config.turn_taking(), config.answers, config.preroll_ms)
-        now = (form.instructions, output.voice, output.speed, *listening)
-        was = self._applied or (None,) * len(now)
-        if now[0] != was[0] and (self._applied or form.instructions):
-            await self.control.set_instructions(form.instructions)
-        if now[1] != was[1] and output.voice:
-            self._voice = await self._found(output.voice, "session.audio.output.voice")
-            conversation.set_voice(self._voice)
-        if now[2] != was[2]:
-            conversation.set_speed(self._agent.speech_speed * output.speed)
-        if now[3:] != was[3:]:
-            await conversation.listen(
-                config.turn_taking(), answers=config.answers, preroll_ms=config.preroll_ms
-            )
-        self._applied = now
 
     async def _append(self, event: AppendAudio) -> None:
         if not self._line.carries_sound:
@@ -190,11 +168,11 @@ class Talk:
         if self.config.transcribes:
             raise Fault("A transcription session has no responses.", code="unsupported_value")
         wish = self._items.wish_of(event.response)
-        terms, voice = self.terms(), self._voice
+        terms, voice = self.terms(), self._in_force.voice
         if event.response is not None:
             terms = self._items.terms_of(event.response, terms)
             if wanted := event.response.audio.output.voice:
-                voice = await self._found(wanted, "response.audio.output.voice")
+                voice = await self._in_force.found(wanted, "response.audio.output.voice")
         if event.response is not None and event.response.conversation == "none":
             self._apart.begin(wish, terms, voice)
             return
@@ -258,22 +236,15 @@ class Talk:
                 self._hearing.understood(event)
             case TurnEnded():
                 self.replies.flush_cut()
+            case CallFailed():
+                self._hearing.failed(event)
             case _:
                 pass
 
-    async def _found(self, voice: str, param: str) -> str:
-        """The engine's own name for a voice. Raises ``Fault``."""
-        if not voice:
-            return ""
-        try:
-            return await self._find_voice(self._agent, voice, self.config.tenant)
-        except ParleyError as error:
-            raise Fault(str(error), code=error.code, param=param) from error
-
     def _reply_ended(self) -> None:
         conversation = self.control.conversation
-        if conversation.voice != self._voice:
-            conversation.set_voice(self._voice)
+        if conversation.voice != self._in_force.voice:
+            conversation.set_voice(self._in_force.voice)
         if (limit_s := self.config.idle_timeout_s) is not None:
             self._idle.start(self.replies.left_s + limit_s)
 

@@ -25,7 +25,8 @@ class IncomingInvite:
     ``caller``, ``callee`` and ``dialled`` are URIs, each with its user beside it: who calls, what
     was dialled as it reached us, and what the caller dialled. ``headers`` has every header by its
     name in small letters, several of one name joined by commas; only those of a trusted peer can be
-    believed. ``user`` is who gave a password. ``offer`` is "" where the caller wants ours.
+    believed. ``user`` is who gave a password. ``own_host`` is what the caller may know us by.
+    ``offer`` is "" where the caller wants ours.
     """
 
     def __init__(self, line: Line, transaction: ServerTransaction, leave: Pass) -> None:
@@ -43,6 +44,7 @@ class IncomingInvite:
         self.headers: Mapping[str, str] = _headers_of(request)
         self.source: tuple[str, int] = (flow.host, flow.port)
         self.carrier: Carrier = flow.carrier
+        self.own_host = line.sockets.own_address(flow)[0]
         self.user = leave.user
         self.is_trusted = leave.is_trusted
         self.cancelled: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -121,6 +121,23 @@ async def test_replies_follow_a_caller_behind_a_nat(make_line, notes, far_end):
     assert line.counters()["strangers"] == 0
 
 
+async def test_ipv6_is_a_way_as_well(make_line, notes):
+    try:
+        far_end = await FarEnd().open("::1")
+        ports = PortRange("::1", 20_000, 29_999)
+        line = make_line(ports=ports)
+    except (OSError, CallLimitReached):
+        pytest.skip("this machine has no IPv6")
+    answer = line.answer(sdp(far_end.port, host="::1"))
+
+    far_end.send(packets(tone(440, 20, 8000))[0].serialize(), line.port, "::1")
+    await notes.until(lambda: notes.media == 1)
+    await far_end.until(lambda: len(far_end.packets) >= 2)
+
+    assert "c=IN IP6 ::1" in answer
+    far_end.close()
+
+
 async def test_keys_are_heard_and_pressed(line, notes, far_end):
     key = [
         RtpPacket(96, 0, n, 0, 5, struct.pack("!BBH", 11, 0x8A if n > 2 else 0x0A, 160 * n))

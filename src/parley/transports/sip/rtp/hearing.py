@@ -62,13 +62,13 @@ class Hearing:
             make_decoder(codec, self._libopus), codec.clock_hz, self._decoded
         )
         self.reception = None
+        self._is_pausing = False
         self._upsampler = None
         if codec.heard_hz != CALLER_RATE_HZ:
             self._upsampler = Resampler(codec.heard_hz, CALLER_RATE_HZ)
-            # What a resampler keeps back of its first piece is given as silence, so that from then
-            # on every packet is a whole piece and none waits for the next.
-            first = self._upsampler.push(bytes(pcm_bytes(PIECE_MS, codec.heard_hz)))
-            self._pieces.put(bytes(_PIECE_BYTES - len(first)))
+            # It keeps two milliseconds of its first piece back. Let that be silence: from then on
+            # every packet gives a whole piece, and none waits for the next.
+            self._upsampler.push(bytes(pcm_bytes(PIECE_MS, codec.heard_hz)))
 
     def knows(self, payload_type: int) -> bool:
         agreed = self._agreed

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from parley.core.errors import NotSupported
 from parley.transports.sip.agreement import Negotiated
 from parley.transports.sip.rtp.codecs import Encoder, make_encoder
 from parley.transports.sip.rtp.digits import DigitSender
@@ -84,9 +85,11 @@ class Voice:
         agreed, encoder = self._agreed, self._encoder
         if agreed is None or encoder is None or not agreed.may_send:
             return
-        if self.digits.is_busy and agreed.event_type is not None:
-            self._send_digit(agreed, agreed.event_type, slot)
-            return
+        if self.digits.is_busy:
+            if agreed.event_type is not None:
+                self._send_digit(agreed, agreed.event_type, slot)
+                return
+            self.digits.give_up(NotSupported("The far side takes no keys in its RTP any more."))
         pcm = self._playout.take()
         if pcm is not None:
             payload = encoder.encode(pcm)
