@@ -11,21 +11,28 @@ from aiortc.rtp import RtpPacket
 
 from parley.core.audio import Resampler
 from parley.core.g711 import from_ulaw
+from parley.transports.sip.rtp.codecs import G722Decoder, G722Encoder
 from tests.caller_voice import CALLER_HZ
 from tests.transports.sip.phone import SDP_LINE, Phone, Seen, udp_phone
 from tests.transports.sip.rtp.far_end import EVENTS, FarEnd, packets, sdp
 
-PCMU_SILENCE = b"\xff" * 160
 PACKET_S = 0.02
 AUDIBLE = 50
 
 
 class PhoneCaller:
-    """Sends a packet every 20 ms, of speech or of silence, as a telephone does."""
+    """Sends a packet every 20 ms, of speech or of silence, as a telephone does.
 
-    def __init__(self, phone: Phone, sound: FarEnd) -> None:
+    It speaks PCMU, or G.722 where it ``is_wideband``.
+    """
+
+    def __init__(self, phone: Phone, sound: FarEnd, *, is_wideband: bool = False) -> None:
         self.phone = phone
         self.sound = sound
+        self.rate_hz = 16_000 if is_wideband else 8000
+        self._codec = "g722" if is_wideband else "ulaw"
+        self._type = 9 if is_wideband else 0
+        self._silence = G722Encoder(20).silence() if is_wideband else b"\xff" * 160
         self.is_muted = False
         self.far_port = 0
         self._speech: asyncio.Queue[bytes] = asyncio.Queue()
@@ -35,7 +42,7 @@ class PhoneCaller:
 
     @property
     def sdp(self) -> str:
-        return sdp(self.sound.port, formats="0 96", lines=EVENTS)
+        return sdp(self.sound.port, formats=f"{self._type} 96", lines=EVENTS)
 
     # ── the call ─────────────────────────────────────────────────────────────────────────
 
@@ -70,7 +77,7 @@ class PhoneCaller:
 
     async def offer(self, direction: str) -> Seen:
         lines = (*EVENTS, f"a={direction}")
-        body = sdp(self.sound.port, formats="0 96", lines=lines)
+        body = sdp(self.sound.port, formats=f"{self._type} 96", lines=lines)
         return await self.ask("INVITE", extra=SDP_LINE, body=body)
 
     async def hear_goodbye(self) -> Seen:
@@ -86,8 +93,8 @@ class PhoneCaller:
 
     async def speak(self, pcm: bytes) -> None:
         """Say it; ``pcm`` is at 16 kHz. Returns when it has been said."""
-        down = Resampler(CALLER_HZ, 8000)
-        for packet in packets(down.push(pcm) + down.flush()):
+        down = Resampler(CALLER_HZ, self.rate_hz)
+        for packet in packets(down.push(pcm) + down.flush(), codec=self._codec):
             self._speech.put_nowait(packet.payload)
         self._said.clear()
         await self._said.wait()
@@ -97,24 +104,25 @@ class PhoneCaller:
         due_s, number = loop.time(), 0
         while True:
             is_speech = not self._speech.empty()
-            payload = self._speech.get_nowait() if is_speech else PCMU_SILENCE
+            payload = self._speech.get_nowait() if is_speech else self._silence
             if not is_speech:
                 self._said.set()
             if not self.is_muted:
-                packet = RtpPacket(0, 0, number & 0xFFFF, number * 160, 7, payload)
+                packet = RtpPacket(self._type, 0, number & 0xFFFF, number * 160, 7, payload)
                 self.sound.send(packet.serialize(), self.far_port)
             number += 1
             due_s += PACKET_S
             await asyncio.sleep(max(0.0, due_s - loop.time()))
 
     def heard(self) -> np.ndarray:
-        """All sound so far, at 8 kHz."""
-        pcm = b"".join(from_ulaw(p.payload) for p in self.sound.packets if p.payload_type == 0)
-        return np.frombuffer(pcm, np.int16)
+        """All sound so far, at ``rate_hz``."""
+        decode = G722Decoder().decode if self._codec == "g722" else from_ulaw
+        ours = [p.payload for p in self.sound.packets if p.payload_type == self._type]
+        return np.frombuffer(b"".join(map(decode, ours)), np.int16)
 
     @property
     def audible_ms(self) -> float:
-        return float(np.count_nonzero(np.abs(self.heard()) > AUDIBLE)) / 8
+        return float(np.count_nonzero(np.abs(self.heard()) > AUDIBLE)) * 1000 / self.rate_hz
 
     async def hear(self, more_ms: float = 0.0) -> None:
         """Return when that much more than what has been heard could be heard."""
@@ -132,9 +140,9 @@ class PhoneCaller:
 
 
 @asynccontextmanager
-async def phone_caller(port: int) -> AsyncIterator[PhoneCaller]:
+async def phone_caller(port: int, *, is_wideband: bool = False) -> AsyncIterator[PhoneCaller]:
     async with udp_phone(port) as phone:
-        caller = PhoneCaller(phone, await FarEnd().open())
+        caller = PhoneCaller(phone, await FarEnd().open(), is_wideband=is_wideband)
         try:
             yield caller
         finally:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import datetime
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
+from parley.engines.turn.smart_turn import SmartTurn
+from parley.engines.vad.silero import SileroVad
+from parley.session.turns import Listening
 from parley.transports.sip.call import SipDialog
 from parley.transports.sip.endpoint import SipEndpoint
 from parley.transports.sip.incoming import IncomingInvite
-from parley.transports.sip.options import SipOptions
-from tests.transports.sip.phone import SDP, Phone, udp_phone
-
-T1_S = 0.02
-"""Every time of the protocol follows from it: a dead peer is given up after 1.3 s."""
+from parley.transports.sip.options import SipOptions, TlsFiles
+from tests.transports.sip.caller import PhoneCaller, phone_caller
+from tests.transports.sip.phone import SDP, T1_S, Phone, udp_phone
+from tests.transports.sip.switchboard import Switchboard, switchboard
 
 
 class Desk:
@@ -92,3 +99,55 @@ async def endpoint(opened: Callable[..., Any]) -> SipEndpoint:
 async def phone(endpoint: SipEndpoint) -> AsyncIterator[Phone]:
     async with udp_phone(endpoint.port) as phone:
         yield phone
+
+
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
+    """A certificate that vouches for itself."""
+    folder = tmp_path_factory.mktemp("tls")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    files = TlsFiles(folder / "cert.pem", folder / "key.pem", folder / "cert.pem")
+    assert files.certificate and files.key
+    files.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    files.key.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return files
+
+
+@pytest.fixture(scope="session")
+def listening() -> Iterator[Listening]:
+    models = Listening(SileroVad(), SmartTurn())
+    models.warm_up()
+    yield models
+    models.close()
+
+
+@pytest.fixture
+async def board(listening: Listening) -> AsyncIterator[Switchboard]:
+    async with switchboard(listening) as board:
+        yield board
+
+
+@pytest.fixture
+async def caller(board: Switchboard) -> AsyncIterator[PhoneCaller]:
+    async with phone_caller(board.telephone.endpoint.port) as caller:
+        yield caller

@@ -13,7 +13,7 @@ from tests.transports.sip.sipp import require
 CONFIGURATION = """
 debug=0
 log_stderror=yes
-children=2
+children=1
 auto_aliases=no
 disable_tcp=yes
 listen=udp:127.0.0.1:{port}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from parley.core.events import Event
-from parley.engines.turn.smart_turn import SmartTurn
-from parley.engines.vad.silero import SileroVad
 from parley.session.turns import Listening
 from parley.testing.scenario import ScenarioRun, load_scenario
 from parley.transports.sip.options import SipOptions
@@ -34,14 +32,6 @@ class SpokenCall:
         return self._house.events_of(self._call_id, position)
 
 
-@pytest.fixture(scope="module")
-def listening() -> Iterator[Listening]:
-    models = Listening(SileroVad(), SmartTurn())
-    models.warm_up()
-    yield models
-    models.close()
-
-
 @pytest.fixture
 async def builtin(
     listening: Listening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -59,7 +49,7 @@ async def test_the_call_goes_as_the_scenario_says(path: Path, builtin: BuiltinHo
     options = TelephoneOptions(SipOptions(port=0), rtp_ports=PORTS)
     async with (
         Telephone(options, builtin.host) as telephone,
-        phone_caller(telephone.endpoint.port) as caller,
+        phone_caller(telephone.endpoint.port, is_wideband=True) as caller,
     ):
         before = builtin.calls_begun
         agent = scenario.agent or builtin.host.agent("", "default").name

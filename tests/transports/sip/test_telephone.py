@@ -3,126 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+import base64
+import ssl
 from typing import Any
 
-import pytest
+import numpy as np
 from aiortc.rtp import RtpPacket
 
-from parley.agents.schema import Agent
 from parley.core.call import CallInfo
-from parley.core.errors import NotReady, QuotaExceeded
-from parley.core.events import Event
-from parley.engines.turn.smart_turn import SmartTurn
-from parley.engines.vad.silero import SileroVad
+from parley.core.errors import QuotaExceeded
 from parley.session.admission import Reservation
-from parley.session.control import SessionControl
-from parley.session.host import SessionHost
 from parley.session.turns import Listening
 from parley.testing.engines import FakeTranscriber
 from parley.testing.speech import FakeSynthesizer
-from parley.transports.sip.options import SipOptions
-from parley.transports.sip.rtp.codecs import G722, PCMA, PCMU
+from parley.transports.sip.options import TlsFiles
+from parley.transports.sip.rtp.codecs import G722, OPUS, PCMU
 from parley.transports.sip.rtp.line import LineOptions
-from parley.transports.sip.telephone import Telephone, TelephoneOptions
+from parley.transports.webrtc.opus import Libopus
 from tests.caller_voice import CallerVoice
-from tests.session.fakes import AGENT, FakeHouse, agent_with
+from tests.session.fakes import agent_with
 from tests.transports.sip.caller import PhoneCaller, phone_caller
-from tests.transports.sip.conftest import T1_S
-from tests.transports.sip.rtp.far_end import sdp
+from tests.transports.sip.phone import stream_phone
+from tests.transports.sip.rtp.far_end import EVENTS, sdp
+from tests.transports.sip.switchboard import Switchboard, switchboard
 
-HERE = (ipaddress.ip_network("127.0.0.0/8"),)
 RELAY = "Content-Type: application/dtmf-relay\r\n"
+OPUS_TYPE = 111
 SILENT = agent_with(greeting="")
-
-
-@dataclass
-class Switchboard:
-    """A telephone with a fake house behind it, and what happens in its calls."""
-
-    telephone: Telephone
-    host: SessionHost
-    events: list[Event] = field(default_factory=list[Event])
-    happened: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def note(self, event: Event) -> None:
-        self.events.append(event)
-        self.happened.set()
-
-    def names(self) -> list[str]:
-        return [event.name for event in self.events]
-
-    async def until(self, name: str) -> Any:
-        async with asyncio.timeout(15):
-            while name not in self.names():
-                self.happened.clear()
-                await self.happened.wait()
-        return next(event for event in self.events if event.name == name)
-
-    async def control(self) -> SessionControl:
-        started = await self.until("media_started")
-        control = self.host.find(started.call_id)
-        assert control is not None
-        return control
-
-    async def is_free(self) -> bool:
-        """Once the call is over: whether nothing of it is left."""
-        await self.until("call_ended")
-        await self.host.drain(5)
-        left = (self.host.live_calls, self.telephone.live_calls, self.telephone.endpoint.live_calls)
-        return left == (0, 0, 0)
-
-
-@pytest.fixture(scope="module")
-def listening() -> Iterator[Listening]:
-    models = Listening(SileroVad(), SmartTurn())
-    models.warm_up()
-    yield models
-    models.close()
-
-
-@asynccontextmanager
-async def switchboard(
-    listening: Listening,
-    *,
-    agents: Sequence[Agent] = (AGENT,),
-    max_calls: int = 4,
-    line: LineOptions | None = None,
-    sip: dict[str, Any] | None = None,
-    **engines: Any,
-) -> AsyncIterator[Switchboard]:
-    board: list[Switchboard] = []
-
-    async def note(event: Event) -> None:
-        await board[0].note(event)
-
-    house = FakeHouse(listening, list(agents), listeners=[note], **engines)
-    options = TelephoneOptions(
-        SipOptions(port=0, t1_s=T1_S, closing_s=1.0, **(sip or {})),
-        line or LineOptions(codecs=(G722, PCMU, PCMA)),
-        (30_000, 31_999),
-    )
-    tasks = asyncio.all_tasks()
-    async with house.host(max_calls=max_calls) as host, Telephone(options, host) as telephone:
-        board.append(Switchboard(telephone, host))
-        yield board[0]
-    left = [t for t in asyncio.all_tasks() - tasks if t is not asyncio.current_task()]
-    assert not left, left
-
-
-@pytest.fixture
-async def board(listening: Listening) -> AsyncIterator[Switchboard]:
-    async with switchboard(listening) as board:
-        yield board
-
-
-@pytest.fixture
-async def caller(board: Switchboard) -> AsyncIterator[PhoneCaller]:
-    async with phone_caller(board.telephone.endpoint.port) as caller:
-        yield caller
 
 
 # ── talking ──────────────────────────────────────────────────────────────────────────────────
@@ -176,6 +83,24 @@ async def test_an_offer_in_the_ack_is_as_good_as_one_in_the_invite(
 
     await caller.hear(10)
     assert "PCMU/8000" in offered.body
+
+
+async def test_a_telephone_that_offers_opus_is_heard_and_spoken_to_in_it(listening: Listening):
+    opus = OPUS_TYPE, ["a=rtpmap:111 opus/48000/2"]
+    libopus, line = Libopus(), LineOptions(codecs=(OPUS, G722, PCMU))
+    async with (
+        switchboard(listening, line=line) as board,
+        phone_caller(board.telephone.endpoint.port) as caller,
+    ):
+        body = sdp(caller.sound.port, formats=f"{opus[0]} 0", lines=opus[1])
+        answer = await caller.call(body=body)
+        sent = caller.sound.packets
+        await caller.until(lambda: sum(p.payload_type == OPUS_TYPE for p in sent) > 10)
+        decoder = libopus.decoder(16_000)
+        heard = b"".join(decoder.decode(p.payload) for p in sent if p.payload_type == OPUS_TYPE)
+
+    assert "a=rtpmap:111 opus/48000/2" in answer.body
+    assert np.abs(np.frombuffer(heard, np.int16)).max() > 50
 
 
 async def test_speech_over_the_agent_stops_it_at_once(listening: Listening):
@@ -320,99 +245,26 @@ async def test_a_caller_is_handed_on_and_the_agent_steps_back(
     assert (await board.until("call_ended")).reason == "agent"
 
 
-# ── refusing ─────────────────────────────────────────────────────────────────────────────────
+# ── secrets ──────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_full_house_says_when_to_try_again(listening: Listening):
-    async with (
-        switchboard(listening, max_calls=0) as board,
-        phone_caller(board.telephone.endpoint.port) as caller,
-    ):
-        refusal = await caller.refused()
+async def test_sound_is_secret_where_its_keys_are(listening: Listening, tls: TlsFiles):
+    key = base64.b64encode(bytes(range(30))).decode()
+    crypto = f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}"
+    offer = sdp(4000, profile="RTP/SAVP", lines=[*EVENTS, crypto])
+    trusting = ssl.create_default_context(cafile=tls.certificate)
+    async with switchboard(listening, sip={"tls": tls, "tls_port": 0}) as board:
+        endpoint = board.telephone.endpoint
+        async with stream_phone(endpoint.tls_port, trusting) as phone:
+            answer = await phone.call(uri="sip:tester@127.0.0.1", body=offer)
+            await board.until("media_started")
+        async with phone_caller(endpoint.port) as caller:
+            refusal = await caller.refused(body=offer)
 
-    assert (refusal.status, refusal.header("retry-after")) == (503, "5")
-
-
-async def test_a_draining_house_takes_no_more_calls(board: Switchboard, caller: PhoneCaller):
-    board.telephone.drain()
-
-    refusal = await caller.refused()
-
-    assert refusal.status == 503
-    assert int(refusal.header("retry-after")) > 0
-
-
-@pytest.mark.parametrize(
-    ("error", "status", "retry_after"),
-    [(QuotaExceeded("Spent."), 486, ""), (NotReady("Loading."), 480, "5")],
-    ids=["quota", "not ready"],
-)
-async def test_who_may_not_call_now_hears_why(
-    error: Exception, status: int, retry_after: str, listening: Listening
-):
-    async with (
-        switchboard(listening, admission=_Refuses(error)) as board,
-        phone_caller(board.telephone.endpoint.port) as caller,
-    ):
-        refusal = await caller.refused()
-        left = board.host.live_calls
-
-    assert (refusal.status, refusal.header("retry-after")) == (status, retry_after)
-    assert str(error) in refusal.header("reason") or error.args[0] in refusal.header("reason")
-    assert left == 0
-
-
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [(sdp(4000, formats="18"), 488), ("v=0\r\nnonsense\r\n", 400)],
-    ids=["no codec in common", "no description"],
-)
-async def test_a_description_that_nobody_can_answer_takes_no_line(
-    body: str, status: int, board: Switchboard, caller: PhoneCaller
-):
-    refusal = await caller.refused(body=body)
-
-    assert refusal.status == status
-    assert (board.host.live_calls, board.telephone.live_calls) == (0, 0)
-
-
-@pytest.mark.parametrize(
-    ("dialled", "header", "trusted", "answers"),
-    [
-        ("other", "", False, "other"),
-        ("other", "tester", True, "other"),
-        ("+4930123456", "", False, "tester"),
-        ("parley", "", False, "tester"),
-        ("+4930123456", "other", True, "other"),
-        ("+4930123456", "other", False, "tester"),
-        ("nobody", "other", True, "other"),
-        ("nobody", "", False, ""),
-        ("+4930123456", "nobody", True, ""),
-    ],
-)
-async def test_the_agent_answers_that_was_called(
-    dialled: str, header: str, trusted: bool, answers: str, listening: Listening
-):
-    agents = [AGENT, agent_with(name="other")]
-    sip = {"peers": HERE} if trusted else {}
-    extra = f"X-Parley-Agent: {header}\r\n" if header else ""
-    async with (
-        switchboard(listening, agents=agents, sip=sip) as board,
-        phone_caller(board.telephone.endpoint.port) as caller,
-    ):
-        if not answers:
-            assert (await caller.refused(dialled, extra=extra)).status == 404
-            return
-        await caller.call(dialled, extra=extra)
-        assert (await board.until("call_started")).call.agent == answers
-
-
-class _Refuses:
-    def __init__(self, error: Exception) -> None:
-        self._error = error
-
-    async def reserve(self, call: CallInfo) -> Reservation:
-        raise self._error
+    assert "RTP/SAVP" in answer.body
+    assert "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" in answer.body
+    assert key not in answer.body
+    assert refusal.status == 488
 
 
 class _Waits:
