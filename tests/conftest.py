@@ -18,6 +18,8 @@ def quiet_pipecat():
     )
 
 
+# First, for pytest-xdist reads the groups in a hook of the same name.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Share the tests out among pytest-xdist's workers, a file to one of them.
 

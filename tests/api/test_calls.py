@@ -255,7 +255,8 @@ async def test_a_sentence_can_take_the_place_of_what_is_being_said(office: Offic
     heard = await call.until("turn_ended", count=3)
 
     assert cut_off.interrupted
-    assert heard.heard == "Stop."
+    # A word that was on its way when the sentence came may be heard before it.
+    assert heard.heard.removeprefix("word ") == "Stop."
 
 
 async def test_a_question_is_answered_by_the_caller(office: Office) -> None:
