@@ -16,6 +16,7 @@ from parley.api.openai.transcriptions import AudioLimits, transcription_router
 from parley.api.openai.uploads import UploadLimits
 from parley.api.request_id import RequestIds
 from parley.api.unread_bodies import UnreadBodies
+from parley.core.call import DEFAULT_TENANT
 from parley.core.log import setup_logging
 from parley.engines.catalog import EngineCatalog
 from parley.engines.found import find_engines
@@ -32,15 +33,15 @@ class BenchDesk(CatalogDesk):
         self.speech = PacedSpeech()
         self.ear = PacedHearing()
 
-    async def speaking(self, model: str) -> SpeakingEngine:
+    async def speaking(self, model: str, tenant: str) -> SpeakingEngine:
         if model == PACED:
             return SpeakingEngine(self.speech, PACED, PACED)
-        return await super().speaking(model)
+        return await super().speaking(model, tenant)
 
-    async def hearing(self, model: str) -> HearingEngine:
+    async def hearing(self, model: str, tenant: str) -> HearingEngine:
         if model == PACED:
             return HearingEngine(self.ear, PACED, PACED)
-        return await super().hearing(model)
+        return await super().hearing(model, tenant)
 
 
 async def serve(port: int) -> None:
@@ -48,8 +49,8 @@ async def serve(port: int) -> None:
     desk = BenchDesk(catalog)
     vad = SileroVad()
     vad.warm_up()
-    await desk.speaking("builtin")
-    await desk.hearing("builtin")
+    await desk.speaking("builtin", DEFAULT_TENANT)
+    await desk.hearing("builtin", DEFAULT_TENANT)
     web = FastAPI()
     install_error_handlers(web)
     web.add_middleware(UnreadBodies)
