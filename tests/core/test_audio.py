@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.core.audio import Audio, GraphResampler, Resampler, loudness, pcm_bytes
-from parley.core.swresample import DirectResampler, swresample
+from parley.core.audio import Audio, Resampler, loudness, pcm_bytes
 
 RATES_HZ = [8_000, 16_000, 22_050, 24_000, 44_100, 48_000]
 
@@ -102,17 +101,3 @@ def test_loudness_is_zero_for_silence_and_one_for_full_scale():
     assert loudness(b"") == 0
     assert loudness(bytes(100)) == 0
     assert loudness(np.full(100, -32_768, np.int16).tobytes()) == pytest.approx(1)
-
-
-@pytest.mark.parametrize("from_hz, to_hz", [(8000, 16_000), (24_000, 8000), (22_050, 16_000)])
-def test_the_direct_way_gives_what_the_way_through_pyav_gives(from_hz: int, to_hz: int):
-    library = swresample()
-    if library is None:
-        pytest.skip("this PyAV carries no libswresample of its own")
-    pcm = tone(from_hz)
-
-    graph, direct = GraphResampler(from_hz, to_hz), DirectResampler(library, from_hz, to_hz)
-    through_graph = graph.push(pcm) + graph.flush()
-    directly = direct.push(pcm) + direct.flush()
-
-    assert directly == through_graph

@@ -9,8 +9,6 @@ from functools import cache
 import av
 import numpy as np
 
-from parley.core.swresample import DirectResampler, swresample
-
 BYTES_PER_SAMPLE = 2
 
 
@@ -49,40 +47,22 @@ class Resampler:
         self.to_hz = to_hz
         self._resampler = self._fresh()
 
-    def _fresh(self) -> DirectResampler | GraphResampler:
-        library = swresample()
-        if library is None:
-            return GraphResampler(self.from_hz, self.to_hz)
-        return DirectResampler(library, self.from_hz, self.to_hz)
+    def _fresh(self) -> av.AudioResampler:
+        return av.AudioResampler(format="s16", layout="mono", rate=self.to_hz)
 
     def push(self, pcm: bytes) -> bytes:
         """Resample one piece; the answer may be shorter or longer by a few samples."""
         if self.from_hz == self.to_hz or not pcm:
             return pcm
-        return self._resampler.push(pcm)
+        return b"".join(map(samples_of, self._resampler.resample(frame_of(pcm, self.from_hz))))
 
     def flush(self) -> bytes:
         """The samples still held; the next ``push`` starts a new stream."""
         if self.from_hz == self.to_hz:
             return b""
-        tail = self._resampler.flush()
+        tail = b"".join(map(samples_of, self._resampler.resample(None)))
         self._resampler = self._fresh()
         return tail
-
-
-class GraphResampler:
-    """The same through PyAV, where the library can't be called directly."""
-
-    def __init__(self, from_hz: int, to_hz: int) -> None:
-        self._from_hz = from_hz
-        self._resampler = av.AudioResampler(format="s16", layout="mono", rate=to_hz)
-
-    def push(self, pcm: bytes) -> bytes:
-        frame = frame_of(pcm, self._from_hz)
-        return b"".join(map(samples_of, self._resampler.resample(frame)))
-
-    def flush(self) -> bytes:
-        return b"".join(map(samples_of, self._resampler.resample(None)))
 
 
 def frame_of(pcm: bytes, rate_hz: int) -> av.AudioFrame:
