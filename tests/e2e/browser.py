@@ -97,6 +97,16 @@ class BrowserTab:
             timeout=timeout_s * 1000,
         )
 
+    async def wait_for_words(self, words: str, *, at_least: int, timeout_s: float = 60) -> None:
+        """Return when one final transcript has so many of the words."""
+        await self.page.wait_for_function(
+            "([words, count]) => (window.parley?.events ?? []).some("
+            "event => event.event === 'user_transcript' && event.final && "
+            "new Set(event.text.split(' ').filter(word => words.includes(word))).size >= count)",
+            arg=[words.split(), at_least],
+            timeout=timeout_s * 1000,
+        )
+
     async def wait_for_reply(self, text: str, timeout_s: float = 60) -> None:
         """Return when a reply with the text has been played to its end."""
         await self.page.wait_for_function(
