@@ -26,7 +26,7 @@ SENTENCES = (
     "book an appointment",
     "book an appointment tomorrow at ten",
     "can i book an appointment",
-    "half past nine",
+    "half past ten",
     "my name is anna",
     "no",
     "thank you goodbye",

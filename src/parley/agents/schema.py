@@ -107,7 +107,8 @@ class TurnTaking(Part):
 
     ``unsure_wait_ms`` is the wait when Smart Turn is unsure whether the caller has finished;
     ``silence_ms`` is the whole silence that ends a turn with ``endpointing: silence``. With 0,
-    ``idle_s`` and ``max_call_s`` never end a call.
+    ``idle_s``, ``hold_s`` (which counts while the call is on hold) and ``max_call_s`` never end a
+    call.
     """
 
     vad: Vad = Vad()
@@ -117,6 +118,7 @@ class TurnTaking(Part):
     interruptions: bool = True
     wake_phrases: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     idle_s: float = Field(default=120, ge=0, le=86_400)
+    hold_s: float = Field(default=900, ge=0, le=86_400)
     max_call_s: float = Field(default=3600, ge=0, le=86_400)
 
 
@@ -140,6 +142,29 @@ class Safety(Part):
             return None
         patterns = tuple(re.compile(pattern, re.IGNORECASE) for pattern in self.refuse)
         return Refusals(patterns, self.sentence)
+
+
+class TurnBudget(Part):
+    """How long each stage of a turn may take; who takes longer is told of by an event.
+
+    The names are those of ``TurnEnded.stages``: from the detected end of speech to the
+    transcript, from the end of the turn to the reply's first words, from those to its first
+    sound, and from the caller's last sound to the agent's first.
+    """
+
+    stt_ms: float = Field(default=500, gt=0)
+    llm_ms: float = Field(default=400, gt=0)
+    tts_ms: float = Field(default=700, gt=0)
+    reply_ms: float = Field(default=1500, gt=0)
+
+    def overruns(self, stages: Mapping[str, float]) -> list[tuple[str, float, float]]:
+        """Which stages took too long, as name, what it took and what it had, in milliseconds."""
+        allowed: dict[str, float] = self.model_dump()
+        return [
+            (stage, stages[stage], most)
+            for stage, most in allowed.items()
+            if stages.get(stage, 0.0) > most
+        ]
 
 
 class ToolUse(Part):
@@ -203,7 +228,7 @@ class Agent(Part):
 
     ``name`` is the file's name, and ``tenant`` whose folder it is in; "" is everybody's.
     ``voice`` "" is the engine's own; ``speech_speed`` is a factor; ``time_zone`` "" is the
-    machine's.
+    machine's. Without a ``budget`` no turn is too slow.
     """
 
     name: str
@@ -220,6 +245,7 @@ class Agent(Part):
     voice: str = ""
     speech_speed: float = Field(default=1.0, ge=0.25, le=4)
     turn_taking: TurnTaking = TurnTaking()
+    budget: TurnBudget | None = None
     tools: tuple[Annotated[ToolUse, BeforeValidator(_tool_form)], ...] = ()
     sorry: Sorry = Sorry()
     safety: Safety = Safety()

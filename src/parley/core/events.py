@@ -40,8 +40,26 @@ class CallStarted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallRinging(Event):
+    """A call that goes out rings at the other end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MediaStarted(Event):
     """Sound can flow both ways."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallAnsweredBy(Event):
+    """Who took a call that went out, as far as the sound tells.
+
+    ``by`` is human, machine or unsure; ``rule`` is what told it: short_greeting, long_greeting,
+    beep, silence or limit. ``after_ms`` counts from the answer.
+    """
+
+    by: str
+    rule: str
+    after_ms: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +128,18 @@ class TurnEnded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetOverrun(Event):
+    """A stage of a turn took longer than the agent's budget gives it.
+
+    ``stage`` is one of ``TurnEnded.stages``; ``reply_ms`` is the whole.
+    """
+
+    stage: str
+    took_ms: float
+    budget_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToolStarted(Event):
     """The model asked for a tool."""
 
@@ -156,19 +186,27 @@ class EngineReplaced(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DtmfReceived(Event):
-    """The caller pressed a key: 0-9, *, #, A-D."""
+    """The caller pressed a key: 0-9, *, #, A-D.
+
+    While a secret number is asked for, ``is_secret`` is true and ``digit`` is empty.
+    """
 
     digit: str
+    is_secret: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallHeld(Event):
-    """The caller's side put the call on hold."""
+    """The call is on hold. ``by`` is who put it there: caller or agent."""
+
+    by: str = "caller"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallResumed(Event):
-    """The call came back from hold."""
+    """The call came back from hold; ``by`` is whose hold it was."""
+
+    by: str = "caller"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

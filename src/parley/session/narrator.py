@@ -26,11 +26,13 @@ from pipecat.metrics.metrics import TurnMetricsData
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.processors.frame_processor import FrameDirection
 
+from parley.agents.schema import TurnBudget
 from parley.core.bus import Bus
 from parley.core.events import (
     AgentSpeechStarted,
     AgentSpeechStopped,
     AgentText,
+    BudgetOverrun,
     Event,
     InjectionSuspected,
     TurnEnded,
@@ -82,6 +84,7 @@ class Announcer:
             try:
                 await self._media.deliver(event)
             except Exception as error:
+                # A transport's fault with one event must not cost it those behind it.
                 log.warning("event_not_delivered", bus_event=event.name, error=str(error))
 
 
@@ -92,12 +95,19 @@ class Narrator(BaseObserver):
     is told of.
     """
 
-    def __init__(self, announcer: Announcer, media: CallMedia, caller: CallerContext) -> None:
+    def __init__(
+        self,
+        announcer: Announcer,
+        media: CallMedia,
+        caller: CallerContext,
+        budget: TurnBudget | None = None,
+    ) -> None:
         super().__init__(observe_every_push=False)
         self._announce = announcer.announce
         self._call_id = announcer.call_id
         self._media = media
         self._caller = caller
+        self._budget = budget
         self._clock = TurnClock()
         self._replying: TurnClock | None = None
         self._unheard: TurnClock | None = None
@@ -152,14 +162,15 @@ class Narrator(BaseObserver):
 
     def _partial(self, frame: Frame, at_s: float) -> None:
         assert isinstance(frame, InterimTranscriptionFrame)
-        self._tell_heard(" ".join([*self._heard_so_far, frame.text]), final=False)
+        text = self._caller.shown(" ".join([*self._heard_so_far, frame.text]))
+        self._tell_heard(text, final=False)
 
     def _utterance(self, frame: Frame, at_s: float) -> None:
         assert isinstance(frame, TranscriptionFrame)
         self._clock.transcript_s = at_s
         if frame.text.strip():
             self._heard_so_far.append(frame.text)
-            self._tell_heard(" ".join(self._heard_so_far), final=False)
+            self._tell_heard(self._caller.shown(" ".join(self._heard_so_far)), final=False)
 
     def _typed(self, frame: Frame, at_s: float) -> None:
         assert isinstance(frame, LLMMessagesAppendFrame)
@@ -230,3 +241,9 @@ class Narrator(BaseObserver):
                 heard=frame.text,
             )
         )
+        for stage, took_ms, budget_ms in self._budget.overruns(stages) if self._budget else ():
+            self._announce(
+                BudgetOverrun(
+                    call_id=self._call_id, stage=stage, took_ms=took_ms, budget_ms=budget_ms
+                )
+            )

@@ -23,8 +23,6 @@ from pipecat.turns.user_start import (
 from pipecat.turns.user_start.base_user_turn_start_strategy import UserTurnStartedParams
 from pipecat.turns.user_stop import (
     BaseUserTurnStopStrategy,
-    SpeechTimeoutUserTurnStopStrategy,
-    TurnAnalyzerUserTurnStopStrategy,
 )
 from pipecat.turns.user_stop.base_user_turn_stop_strategy import UserTurnStoppedParams
 from pipecat.turns.user_turn_controller import UserTurnController
@@ -33,10 +31,12 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from parley.agents.schema import TurnTaking
 from parley.core.audio import Audio
 from parley.engines.llm.live import ReplyFrame
-from parley.engines.stt.live import CommitFrame, ListenFrame
+from parley.engines.stt.orders import CommitFrame, EndTurnFrame, ListenFrame
 from parley.engines.turn.smart_turn import SmartTurn
 from parley.engines.vad.silero import CallVadAnalyzer, SileroVad
 from parley.session.items import Items, new_item_id
+from parley.session.keypad import DigitCollector, Keypad
+from parley.session.turn_ends import SilenceStop, SmartStop, end_now
 
 # A turn that no strategy ends (no transcript came, say) is ended after this silence.
 FORGOTTEN_TURN_S = 2.0
@@ -122,6 +122,7 @@ class CallerContext(LLMUserAggregator):
         self.last_speech_ms = 0.0
         self.answers = True
         self.turn = CallerTurn()
+        self.keypad = Keypad()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, InputAudioRawFrame):
@@ -131,6 +132,9 @@ class CallerContext(LLMUserAggregator):
             frame.taken.set()
         elif isinstance(frame, CommitFrame):
             await self._commit(frame.item_id)
+        elif isinstance(frame, EndTurnFrame):
+            frame.had_turn = await self._end_turn()
+            frame.taken.set()
         elif isinstance(frame, ReplyFrame):
             frame.context = self._context
         await super().process_frame(frame, direction)
@@ -174,10 +178,42 @@ class CallerContext(LLMUserAggregator):
         if not await self._push_aggregation(run_llm=False):
             await self.broadcast_frame(LLMContextUserTurnFrame, text="", timestamp="")
 
+    async def _end_turn(self) -> bool:
+        """End the turn that is open, answered by no one."""
+        if not self.turn.is_open:
+            return False
+        answers, self.answers = self.answers, False
+        self.turn.stopped_ms = self._heard_ms
+        self._vad.fall_quiet()
+        await end_now(self._user_turn_controller)
+        self.answers = answers
+        return True
+
+    def shown(self, text: str) -> str:
+        """What others may see of what the caller says."""
+        collector = self.keypad.collector
+        return collector.shown(text) if collector is not None else text
+
     async def _push_aggregation(self, *, run_llm: bool = True) -> str:
+        if self.keypad.collector is not None:
+            return await self._hand_over(self.keypad.collector)
         said = await super()._push_aggregation(run_llm=run_llm and self.answers)
         if said:
             self._items.name_last(self.turn.item_id, self.role)
+        return said
+
+    async def _hand_over(self, collector: DigitCollector) -> str:
+        """What was said belongs to a number that is being asked for, and to nobody else."""
+        said = self.aggregation_string()
+        if not said:
+            return ""
+        await self.reset()
+        await self.broadcast_frame(
+            LLMContextUserTurnFrame,
+            text=collector.shown(said),
+            timestamp=self._user_turn_start_timestamp,
+        )
+        collector.take_words(said)
         return said
 
     async def _on_user_turn_started(
@@ -187,6 +223,8 @@ class CallerContext(LLMUserAggregator):
         params: UserTurnStartedParams,
     ) -> None:
         self.turn = CallerTurn(started_ms=self._voice_started_ms, is_open=True)
+        if self.keypad.collector is not None:
+            self.keypad.collector.take_turn(is_open=True)
         await super()._on_user_turn_started(controller, strategy, params)
 
     async def _on_user_turn_stopped(
@@ -197,6 +235,8 @@ class CallerContext(LLMUserAggregator):
     ) -> None:
         self.turn.is_open = False
         await super()._on_user_turn_stopped(controller, strategy, params)
+        if self.keypad.collector is not None:
+            self.keypad.collector.take_turn(is_open=False)
 
     async def _on_vad_speech_started(self, controller: VADController) -> None:
         self._speech_started_s = time.monotonic()
@@ -258,30 +298,3 @@ def _stop_strategy(
         unsure_wait_ms=turn_taking.unsure_wait_ms, pause_ms=lambda: vad.pause_ms
     )
     return SmartStop(turn_analyzer=analyzer)
-
-
-class SmartStop(TurnAnalyzerUserTurnStopStrategy):
-    """Ends the turn when Smart Turn is sure, or was unsure for long enough.
-
-    Pipecat's strategy waits for words. A recogniser that has finished and understood nothing
-    (a final transcript without text) leaves nothing to wait for, so the turn ends as well.
-    """
-
-    async def _maybe_trigger_user_turn_stopped(self) -> None:
-        if self._turn_complete and self._transcript_finalized and not self._text:
-            await self._discard_pending_end_of_turn()
-            await self.trigger_user_turn_stopped()
-            return
-        await super()._maybe_trigger_user_turn_stopped()
-
-
-class SilenceStop(SpeechTimeoutUserTurnStopStrategy):
-    """Ends the turn after plain silence, whether or not words were understood in it."""
-
-    async def _maybe_trigger_user_turn_stopped(self) -> None:
-        understood_nothing = self._transcript_finalized and not self._text
-        waited = self._user_speech_wait_done and self._stt_wait_done
-        if understood_nothing and waited and not self._vad_user_speaking:
-            await self.trigger_user_turn_stopped()
-            return
-        await super()._maybe_trigger_user_turn_stopped()
