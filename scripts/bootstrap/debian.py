@@ -43,6 +43,16 @@ def has_kamailio() -> bool:
     return shutil.which("kamailio") is not None
 
 
+def has_baresip() -> bool:
+    """Whether the telephone that tests call with is on PATH."""
+    return shutil.which("baresip") is not None
+
+
+def has_rtpengine() -> bool:
+    """Whether the media relay is on PATH."""
+    return shutil.which("rtpengine") is not None
+
+
 def has_postgres() -> bool:
     """Whether a PostgreSQL server's programs are here, on PATH or where Debian puts them."""
     return shutil.which("initdb") is not None or any(
@@ -56,6 +66,8 @@ PARTS = (
     SystemPart("postgresql", "the tests of the store in PostgreSQL", has_postgres),
     SystemPart("sip-tester", "calls by a telephone that isn't ours", has_sipp),
     SystemPart("kamailio", "calls through a SIP proxy", has_kamailio),
+    SystemPart("rtpengine-daemon", "calls through a media relay", has_rtpengine),
+    SystemPart("baresip-core", "a conversation by a telephone that isn't ours", has_baresip),
 )
 
 

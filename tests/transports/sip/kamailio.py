@@ -25,6 +25,7 @@ loadmodule "pv.so"
 loadmodule "maxfwd.so"
 loadmodule "textops.so"
 loadmodule "siputils.so"
+{relay}
 request_route {{
     if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
     if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
@@ -36,20 +37,40 @@ request_route {{
     }}
     t_check_trans();
     record_route();
-    if ($rU == "demo") $du = "sip:127.0.0.1:{target}";
+    if ($rU =~ "^(demo|receptionist)$") $du = "sip:127.0.0.1:{target}";
     append_hf("X-Via-Proxy: yes\\r\\n");
+    {offer}
     if (!t_relay()) sl_reply_error();
     exit;
 }}
+{answer}
+"""
+RELAY = """
+loadmodule "rtpengine.so"
+modparam("rtpengine", "rtpengine_sock", "udp:127.0.0.1:{port}")
+"""
+OFFER = """if (has_body("application/sdp")) rtpengine_offer("replace-origin");"""
+ANSWER = """
+onreply_route {
+    if (has_body("application/sdp")) rtpengine_answer("replace-origin");
+}
 """
 
 
 @asynccontextmanager
-async def kamailio(folder: Path, port: int, target: int) -> AsyncIterator[None]:
-    """A proxy on ``port`` that sends calls for ``demo`` to ``target``."""
+async def kamailio(
+    folder: Path, port: int, target: int, *, relay_port: int = 0
+) -> AsyncIterator[None]:
+    """A proxy on ``port`` that sends calls for ``demo`` to ``target``.
+
+    With ``relay_port``, where an rtpengine listens for orders, the sound goes through that.
+    """
     program = require("kamailio", "kamailio")
     file = folder / "kamailio.cfg"
-    file.write_text(CONFIGURATION.format(port=port, target=target))
+    relay = {"relay": RELAY.format(port=relay_port), "offer": OFFER, "answer": ANSWER}
+    if not relay_port:
+        relay = dict.fromkeys(relay, "")
+    file.write_text(CONFIGURATION.format(port=port, target=target, **relay))
     with (folder / "kamailio.log").open("wb") as log:
         running = await asyncio.create_subprocess_exec(
             program,

@@ -91,12 +91,12 @@ async def test_a_telephone_call_is_answered_and_the_slow_stage_of_a_turn_is_name
     ):
         await caller.call("ivr")
         call_id = await house.call_after(0)
-        await until_named(house, call_id, "turn_ended")
+        await house.until(call_id, "turn_ended")
         greeting_ms = caller.audible_ms
         await caller.speak(await house.voice("what are your opening hours"))
-        turn = await until_named(house, call_id, "turn_ended", 2)
+        turn = await house.until(call_id, "turn_ended", 2)
         caller.leave()
-        await until_named(house, call_id, "call_ended")
+        await house.until(call_id, "call_ended")
         answer_ms = caller.audible_ms - greeting_ms
     events = [event for event in house.events if event.call_id == call_id]
 
@@ -111,13 +111,3 @@ async def test_a_telephone_call_is_answered_and_the_slow_stage_of_a_turn_is_name
     ]
     assert told == TurnBudget().overruns(turn.stages)
     assert not slow or slow in [stage for stage, *_ in told]
-
-
-async def until_named(house: BuiltinHouse, call_id: str, name: str, count: int = 1) -> Any:
-    position = 0
-    while True:
-        async for _, event in house.events_of(call_id, position):
-            count -= event.name == name
-            if count == 0:
-                return event
-        position += 1
