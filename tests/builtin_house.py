@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
 
 from parley.agents.catalog import AgentCatalog
 from parley.core.bus import Bus
@@ -16,6 +19,7 @@ from parley.session.host import SessionHost
 from parley.session.house import House
 from parley.session.turns import Listening
 from parley.settings import load_settings
+from parley.testing.scenario import Scenario, load_scenario
 from parley.tools.catalog import ToolCatalog
 from tests.caller_voice import CallerVoice
 
@@ -47,6 +51,13 @@ class BuiltinHouse:
             yield position, found[position]
             position += 1
 
+    async def until(self, call_id: str, name: str, count: int = 1) -> Any:
+        """The call's event of that name, when there have been ``count`` of them."""
+        async with self._happened:
+            while len(found := [e for e in self._of(call_id) if e.name == name]) < count:
+                await self._happened.wait()
+        return found[count - 1]
+
     async def call_after(self, earlier: int) -> str:
         """The name of the call that began when ``earlier`` had begun before it."""
         async with self._happened:
@@ -63,6 +74,35 @@ class BuiltinHouse:
 
     def _started(self) -> list[Event]:
         return [event for event in self.events if isinstance(event, CallStarted)]
+
+
+class Mouth(Protocol):
+    """A caller's, over whatever transport."""
+
+    async def speak(self, pcm: bytes) -> None: ...
+
+    def leave(self) -> None: ...
+
+
+class HouseCall:
+    """A call as scenarios want it: the events are the house's own."""
+
+    def __init__(self, caller: Mouth, house: BuiltinHouse, call_id: str) -> None:
+        self.speak = caller.speak
+        self.leave = caller.leave
+        self._house = house
+        self._call_id = call_id
+
+    def events_from(self, position: int) -> AsyncIterator[tuple[int, Event]]:
+        return self._house.events_of(self._call_id, position)
+
+
+def scenario_for(path: Path, can: Collection[str]) -> Scenario:
+    """The scenario, for callers who can do these things; its test is skipped for others."""
+    scenario = load_scenario(path)
+    if lacking := set(scenario.needs) - set(can):
+        pytest.skip(f"needs {', '.join(sorted(lacking))}")
+    return scenario
 
 
 @asynccontextmanager

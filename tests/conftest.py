@@ -1,10 +1,18 @@
 """Shared by all tests."""
 
+from __future__ import annotations
+
 import logging
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from loguru import logger
+
+if TYPE_CHECKING:
+    from parley.session.turns import Listening
+    from tests.builtin_house import BuiltinHouse
 
 TESTS = Path(__file__).parent
 
@@ -16,6 +24,32 @@ def quiet_pipecat():
     logger.add(
         lambda line: logging.getLogger("pipecat").warning(str(line).rstrip()), level="WARNING"
     )
+
+
+@pytest.fixture(scope="session")
+def listening() -> Iterator[Listening]:
+    """The models that listen, loaded once."""
+    # Not above: most tests need neither them nor Pipecat.
+    from parley.engines.turn.smart_turn import SmartTurn
+    from parley.engines.vad.silero import SileroVad
+    from parley.session.turns import Listening
+
+    models = Listening(SileroVad(), SmartTurn())
+    models.warm_up()
+    yield models
+    models.close()
+
+
+@pytest.fixture
+async def builtin(
+    listening: Listening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[BuiltinHouse]:
+    """A house with the engines that ship."""
+    from tests.builtin_house import builtin_house
+
+    monkeypatch.setenv("PARLEY_DATA_DIR", str(tmp_path))
+    async with builtin_house(tmp_path, listening) as house:
+        yield house
 
 
 # First, for pytest-xdist reads the groups in a hook of the same name.
