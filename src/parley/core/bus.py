@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from parley.core.events import Event
 from parley.core.log import get_logger
+from parley.core.tasks import begin, end
 
 log = get_logger(__name__)
 
@@ -36,22 +37,24 @@ class Subscription:
         self.wake.set()
 
     async def run(self) -> None:
-        while True:
-            if not self.waiting:
-                self.idle.set()
-            await self.wake.wait()
-            self.wake.clear()
-            while self.waiting:
-                event = self.waiting.popleft()
-                try:
-                    await self.listener(event)
-                except Exception as error:
-                    log.error(
-                        "listener_failed",
-                        listener=self.name,
-                        bus_event=event.name,
-                        error=str(error),
-                    )
+        try:
+            while True:
+                if not self.waiting:
+                    self.idle.set()
+                await self.wake.wait()
+                self.wake.clear()
+                while self.waiting:
+                    await self._tell(self.waiting.popleft())
+        finally:
+            # Nobody needs to wait for a listener that takes no more.
+            self.idle.set()
+
+    async def _tell(self, event: Event) -> None:
+        try:
+            await self.listener(event)
+        except Exception as error:
+            # What one event did to a listener must not keep the next from it.
+            log.error("listener_failed", listener=self.name, bus_event=event.name, error=str(error))
 
 
 class Bus:
@@ -63,22 +66,25 @@ class Bus:
 
     def __init__(self) -> None:
         self._subscriptions: list[tuple[Subscription, asyncio.Task[None]]] = []
+        self._leaving: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Bus:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for subscription, task in self._subscriptions:
-            # Not "until nothing waits": the last event is still being listened to then.
-            await subscription.idle.wait()
-            task.cancel()
-        await asyncio.gather(*(task for _, task in self._subscriptions), return_exceptions=True)
-        self._subscriptions.clear()
+        try:
+            for subscription, task in self._subscriptions:
+                if not task.done():
+                    # Not "until nothing waits": the last event is still being listened to then.
+                    await subscription.idle.wait()
+        finally:
+            await end(*(task for _, task in self._subscriptions), *self._leaving)
+            self._subscriptions.clear()
 
     def subscribe(self, name: str, listener: Listener, *, limit: int = 10_000) -> Subscription:
         """Call ``listener`` with every event from now on, in order, in a task of its own."""
         subscription = Subscription(name, listener, limit)
-        task = asyncio.create_task(subscription.run(), name=f"bus:{name}")
+        task = begin(subscription.run(), f"bus:{name}")
         self._subscriptions.append((subscription, task))
         return subscription
 
@@ -86,6 +92,8 @@ class Bus:
         """Stop calling the listener; what it has not read is gone."""
         for held, task in self._subscriptions:
             if held is subscription:
+                self._leaving.add(task)
+                task.add_done_callback(self._leaving.discard)
                 task.cancel()
         self._subscriptions = [s for s in self._subscriptions if s[0] is not subscription]
 

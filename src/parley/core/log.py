@@ -21,6 +21,8 @@ _CHATTY = {
     "watchfiles": "WARNING",
     "uvicorn.access": "WARNING",
 }
+# uvicorn says so, as an error, of each WebSocket that was properly refused.
+_UNTRUE = "ASGI callable returned without completing handshake."
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
@@ -78,7 +80,12 @@ def setup_logging(level: str = "INFO", log_format: LogFormat = "console") -> Non
     for name, quietest in _CHATTY.items():
         if _number(level) < _number(quietest):
             logging.getLogger(name).setLevel(quietest)
+    logging.getLogger("uvicorn.error").addFilter(_is_true)
     _fold_in_loguru(level)
+
+
+def _is_true(record: logging.LogRecord) -> bool:
+    return record.msg != _UNTRUE
 
 
 def quiet_until_set_up() -> None:

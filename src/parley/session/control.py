@@ -18,7 +18,7 @@ from pipecat.processors.aggregators.llm_context import LLMContextMessage
 from pipecat.processors.frame_processor import FrameDirection
 
 from parley.core.call import EndReason
-from parley.core.events import CallTransferred, Event
+from parley.core.events import CallHeld, CallResumed, CallTransferred, Event
 from parley.core.log import get_logger
 from parley.engines.spec import SpeechOptions
 from parley.session.conversation import Conversation
@@ -28,10 +28,6 @@ from parley.session.pipeline import CallEngines, CallPipeline
 from parley.session.worker import CallWorker
 
 log = get_logger(__name__)
-
-# Beyond these a voice is a caricature, whatever the caller asks for.
-SPEED_RANGE = (0.5, 2.0)
-VOLUME_RANGE = (0.3, 2.0)
 
 
 class SessionControl(Protocol):
@@ -81,13 +77,25 @@ class SessionControl(Protocol):
         """Hand the caller on to somebody else. Raises ``NotSupported``."""
         ...
 
+    async def hold(self) -> None:
+        """Have the caller wait. Raises ``NotSupported``."""
+        ...
+
+    async def resume(self) -> None:
+        """Take the caller back. Raises ``NotSupported``."""
+        ...
+
+    async def send_digits(self, digits: str) -> None:
+        """Press keys. Raises ``NotSupported`` and ``InvalidValue``."""
+        ...
+
     def end(self, reason: EndReason) -> None:
         """End the call. The first reason counts."""
         ...
 
 
 class CallControl:
-    """Implements ``SessionControl`` for the API and ``CallActions`` for tools."""
+    """Implements ``SessionControl``."""
 
     def __init__(self, call_id: str) -> None:
         self._call_id = call_id
@@ -163,10 +171,33 @@ class CallControl:
         await self.worker.queue_frame(LLMRunFrame())
 
     async def transfer(self, target: str) -> None:
-        assert self._media is not None and self._announce is not None, "the call has no transport"
-        await self._media.transfer(target)
+        await self._transport.transfer(target)
         log.info("call_transferred")
-        self._announce(CallTransferred(call_id=self._call_id, target=target))
+        self._tell(CallTransferred(call_id=self._call_id, target=target))
+
+    async def hold(self) -> None:
+        await self._transport.hold()
+        self._tell(CallHeld(call_id=self._call_id, by="agent"))
+
+    async def resume(self) -> None:
+        await self._transport.resume()
+        self._tell(CallResumed(call_id=self._call_id, by="agent"))
+
+    async def send_digits(self, digits: str) -> None:
+        await self._transport.send_dtmf(digits)
+
+    @property
+    def _transport(self) -> CallMedia:
+        assert self._media is not None, "the call has no transport"
+        return self._media
+
+    def _tell(self, event: Event) -> None:
+        assert self._announce is not None, "the call has no transport"
+        self._announce(event)
+
+    def hear(self, event: Event) -> None:
+        """What the transport tells, on its way to everybody else."""
+        self._tell(self._line.caller.keypad.take(event) if self._line is not None else event)
 
     def end(self, reason: EndReason) -> None:
         if not self._ended.done():
@@ -176,21 +207,6 @@ class CallControl:
     async def ended(self) -> EndReason:
         """Wait until somebody ends the call."""
         return await asyncio.shield(self._ended)
-
-    # ── CallActions, for tools ───────────────────────────────────────────────────────────
-
-    async def hang_up(self) -> None:
-        self.end("agent")
-
-    async def adjust_speech(self, *, speed: float = 1.0, volume: float = 1.0) -> None:
-        now = self.line.tts.options
-        self._speak_with(
-            replace(
-                now,
-                speed=_within(now.speed * speed, SPEED_RANGE),
-                volume=_within(now.volume * volume, VOLUME_RANGE),
-            )
-        )
 
     # ── the page's own messages ──────────────────────────────────────────────────────────
 
@@ -218,7 +234,3 @@ class CallControl:
 
 def _role(message: LLMContextMessage) -> str:
     return str(cast(dict[str, Any], message).get("role", ""))
-
-
-def _within(value: float, bounds: tuple[float, float]) -> float:
-    return min(max(value, bounds[0]), bounds[1])

@@ -15,11 +15,12 @@ from parley.engines.llm.guarding import Guard
 from parley.engines.llm.live import ReplyFrame
 from parley.engines.llm.reply_wish import ReplyWish
 from parley.engines.spec import Delta, Message, TranscriptPart
-from parley.engines.stt.live import (
+from parley.engines.stt.orders import (
     PREROLL_MS,
     AfterSpeechFrame,
     CommitFrame,
     DiscardFrame,
+    EndTurnFrame,
     HearingOrder,
 )
 from parley.session.items import Items
@@ -84,6 +85,13 @@ class Conversation:
     async def commit_audio(self, item_id: str) -> None:
         """What was said since the last time is an utterance, and has that name."""
         await self._order(CommitFrame(item_id=item_id))
+
+    async def end_turn(self) -> bool | None:
+        """End the turn that is open now, answered by no one, where turns are detected; whether
+        there was one. None: the recogniser still works on it, and then it will have ended."""
+        order = EndTurnFrame()
+        await self._order(order)
+        return order.had_turn
 
     async def clear_audio(self) -> None:
         """Forget what was said since the last utterance."""

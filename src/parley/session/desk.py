@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from parley.agents.catalog import AgentCatalog
@@ -39,7 +40,12 @@ class Tools(Protocol):
     """Makes tools by name; ``tools.catalog`` has one."""
 
     def tools_for(
-        self, wanted: Sequence[Any], *, time_zone: str = "", tenant: str = ""
+        self,
+        wanted: Sequence[Any],
+        *,
+        time_zone: str = "",
+        tenant: str = "",
+        folder: Path | None = None,
     ) -> Sequence[Tool]: ...
 
 
@@ -230,7 +236,13 @@ class Desk:
 
     def _tools_of(self, agent: Agent, tenant: str = "") -> Sequence[Tool]:
         try:
-            return self._tools.tools_for(agent.tools, time_zone=agent.time_zone, tenant=tenant)
+            file = self._agents.file_of(agent)
+            return self._tools.tools_for(
+                agent.tools,
+                time_zone=agent.time_zone,
+                tenant=tenant,
+                folder=file.parent if file else None,
+            )
         except ParleyError as error:
             raise BadAgent(f"Agent {agent.name}: {error.message}", hint=error.hint) from error
 

@@ -8,6 +8,8 @@ from parley.core.call import EndReason
 from parley.core.events import (
     AgentSpeechStarted,
     AgentSpeechStopped,
+    CallHeld,
+    CallResumed,
     Event,
     ToolEnded,
     ToolStarted,
@@ -21,30 +23,43 @@ _ENDS = (AgentSpeechStopped, UserSpeechStopped, ToolEnded)
 
 
 class IdleWatch:
-    """``too_long()`` returns once neither side has done anything for ``idle_s`` (0: never)."""
+    """``too_long()`` returns once neither side has done anything for ``idle_s`` (0: never).
 
-    def __init__(self, idle_s: float) -> None:
+    Silence means nothing while the call is on hold, whoever put it there: it may last ``hold_s``.
+    """
+
+    def __init__(self, idle_s: float, hold_s: float = 0.0) -> None:
         self._idle_s = idle_s
+        self._hold_s = hold_s
         self._sign_of_life = asyncio.Event()
         self._busy = 0
+        self._held_by: set[str] = set()
 
     def note(self, event: Event) -> None:
         """Tell the watch of an event of its call."""
-        if isinstance(event, _BEGINS):
-            self._busy += 1
-        elif isinstance(event, _ENDS):
-            self._busy = max(0, self._busy - 1)
-        elif not isinstance(event, UserTranscript):
-            return
+        match event:
+            case CallHeld(by=by):
+                self._held_by.add(by)
+            case CallResumed(by=by):
+                self._held_by.discard(by)
+            case _ if isinstance(event, _BEGINS):
+                self._busy += 1
+            case _ if isinstance(event, _ENDS):
+                self._busy = max(0, self._busy - 1)
+            case UserTranscript():
+                pass
+            case _:
+                return
         self._sign_of_life.set()
 
     async def too_long(self) -> EndReason:
-        limit_s = self._idle_s or None
         while True:
             self._sign_of_life.clear()
+            limit_s = self._hold_s if self._held_by else self._idle_s
             try:
-                async with asyncio.timeout(limit_s):
+                async with asyncio.timeout(limit_s or None):
                     await self._sign_of_life.wait()
             except TimeoutError:
-                if not self._busy:
+                # On hold the agent's voice may wait in mid-sentence, and a tool for the caller.
+                if self._held_by or not self._busy:
                     return "idle"

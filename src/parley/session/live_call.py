@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from parley.core.bus import Bus
 from parley.core.call import CallInfo
-from parley.core.errors import CallNotLive, NoAnswer, NotReady, NotSupported, QuestionPending
+from parley.core.errors import (
+    CallNotLive,
+    FarSideRefused,
+    NoAnswer,
+    NotReady,
+    NotSupported,
+    ParleyError,
+    QuestionPending,
+)
 from parley.session.asking import Question
 from parley.session.control import CallControl
 
@@ -21,6 +31,11 @@ class LiveCall:
     over: asyncio.Task[None]
     bus: Bus
     _is_asked: bool = field(default=False, init=False)
+
+    @property
+    def is_ringing(self) -> bool:
+        """Whether it goes out and nobody has answered yet."""
+        return self.call.direction == "outbound" and not self.control.is_up
 
     @property
     def is_ending(self) -> bool:
@@ -66,12 +81,33 @@ class LiveCall:
 
     async def transfer(self, target: str) -> None:
         """Hand the caller on. Raises ``NotSupported`` where the transport can't."""
-        self._require_up()
+        await self._do(self.control.transfer(target), "be transferred")
+
+    async def hold(self) -> None:
+        """Have the caller wait. Raises ``NotSupported`` where the transport can't."""
+        await self._do(self.control.hold(), "be put on hold")
+
+    async def resume(self) -> None:
+        """Take the caller back. Raises ``NotSupported`` where the transport can't."""
+        await self._do(self.control.resume(), "be taken from hold")
+
+    async def send_digits(self, digits: str) -> None:
+        """Press keys. Raises ``NotSupported`` where the transport can't."""
+        await self._do(self.control.send_digits(digits), "be sent keys")
+
+    async def _do(self, what: Coroutine[Any, Any, None], words: str) -> None:
         try:
-            await self.control.transfer(target)
+            self._require_up()
+        except ParleyError:
+            what.close()
+            raise
+        try:
+            await what
+        except FarSideRefused:
+            raise
         except NotSupported as error:
             raise NotSupported(
-                f"A call that came by {self.call.transport} can't be transferred.",
+                f"A call that came by {self.call.transport} can't {words}.",
                 hint="Telephone calls can.",
             ) from error
 

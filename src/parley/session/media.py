@@ -7,9 +7,10 @@ from typing import Protocol
 
 from pipecat.processors.frame_processor import FrameProcessor
 
-from parley.core.call import EndReason
+from parley.core.call import Ability, EndReason
 from parley.core.errors import NotSupported
 from parley.core.events import Event
+from parley.session.dialling import Answerer
 
 
 class CallMedia(Protocol):
@@ -21,6 +22,8 @@ class CallMedia(Protocol):
 
     output_rate_hz: int
     uses_rtvi: bool
+    abilities: frozenset[Ability]
+    """What it can do besides carrying sound; the rest raises ``NotSupported``."""
 
     def input(self) -> FrameProcessor: ...
 
@@ -28,6 +31,14 @@ class CallMedia(Protocol):
 
     async def connected(self) -> None:
         """Return when sound can flow both ways; raise if that can't come about in time."""
+        ...
+
+    async def answered_by(self) -> Answerer | None:
+        """Who took a call that goes out, once that is known; None where nobody asked."""
+        ...
+
+    async def machine_listens(self) -> None:
+        """Return when the answering machine takes a message: its tone came, or it fell silent."""
         ...
 
     async def gone(self) -> EndReason:
@@ -70,6 +81,7 @@ class PlainMedia:
 
     output_rate_hz = 24_000
     uses_rtvi = False
+    abilities: frozenset[Ability] = frozenset()
 
     async def send_dtmf(self, digits: str) -> None:
         raise NotSupported(f"{type(self).__name__} can't send DTMF.")
@@ -82,6 +94,12 @@ class PlainMedia:
 
     async def transfer(self, target: str) -> None:
         raise NotSupported(f"{type(self).__name__} can't transfer a call.")
+
+    async def answered_by(self) -> Answerer | None:
+        return None
+
+    async def machine_listens(self) -> None:
+        return None
 
     def listen(self, announce: Callable[[Event], None]) -> None:
         return None

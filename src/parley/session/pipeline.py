@@ -33,6 +33,7 @@ from parley.engines.spec import (
 from parley.engines.stt.live import LiveTranscriber
 from parley.engines.tts.live import LiveSpeech
 from parley.session.items import Items
+from parley.session.marks import HeardFrame, MarkFrame
 from parley.session.media import CallMedia
 from parley.session.narrator import ReplyEndedFrame
 from parley.session.turns import CallerContext, Listening
@@ -99,6 +100,8 @@ class AgentContext(LLMAssistantAggregator):
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, ReplyItemFrame):
             self._item_id = frame.item_id
+        elif isinstance(frame, MarkFrame | HeardFrame):
+            frame.passed.set()
         await super().process_frame(frame, direction)
         if isinstance(frame, LLMFullResponseEndFrame) and (outcome := outcome_of(frame)):
             self._hand_back(outcome.handed_back)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable
 from typing import Any, cast
 
 from pipecat.frames.frames import LLMMessagesAppendFrame
@@ -13,10 +13,18 @@ from pipecat.workers.runner import WorkerRunner
 
 from parley.agents.schema import HELPFUL, Agent
 from parley.core.call import CallInfo, EndReason
-from parley.core.errors import ParleyError
-from parley.core.events import CallEnded, CallFailed, CallStarted, EngineReplaced, MediaStarted
+from parley.core.errors import CallNotTaken, ParleyError
+from parley.core.events import (
+    CallAnsweredBy,
+    CallEnded,
+    CallFailed,
+    CallStarted,
+    EngineReplaced,
+    MediaStarted,
+)
 from parley.core.log import bind_call, get_logger
 from parley.engines.fallback.chain import Replacement
+from parley.session.actions import ToolActions
 from parley.session.control import CallControl
 from parley.session.house import House
 from parley.session.idle import IdleWatch
@@ -27,6 +35,7 @@ from parley.session.metering import Note, free_of_charge, metered
 from parley.session.mishaps import Mishaps
 from parley.session.narrator import Announcer, Narrator
 from parley.session.pipeline import build_pipeline
+from parley.session.race import Race
 from parley.session.terms import AS_THE_AGENT_IS, CallTerms
 from parley.session.toolbelt import Toolbelt
 from parley.session.worker import CallWorker
@@ -37,7 +46,11 @@ GOODBYE_LIMIT_S = 12.0
 TEARDOWN_LIMIT_S = 4.0
 SILENCE_LIMIT_S = 2.0
 # Who is gone hears no goodbye.
-SPOKEN_ENDS: frozenset[EndReason] = frozenset({"agent", "drain", "limit", "quota", "idle"})
+SPOKEN_ENDS: frozenset[EndReason] = frozenset(
+    {"agent", "machine", "drain", "limit", "quota", "idle"}
+)
+# What was said when the agent chose to end the call is its goodbye.
+LAST_WORDS_SAID: frozenset[EndReason] = frozenset({"agent", "machine"})
 
 
 async def run_call(
@@ -54,24 +67,33 @@ async def run_call(
     The only place that catches everything: whatever breaks in here ends this call alone.
     """
     bind_call(call.id)
-    idle = IdleWatch(agent.turn_taking.idle_s if terms.is_agent else 0)
+    turn_taking = agent.turn_taking
+    idle = IdleWatch(turn_taking.idle_s if terms.is_agent else 0, turn_taking.hold_s)
     announcer = Announcer(call.id, house.bus, media, idle.note)
     delivery = asyncio.create_task(announcer.deliver_all(), name=f"deliver:{call.id}")
     log.info("call_started", agent=agent.name, transport=call.transport, caller=call.caller)
     announcer.announce(CallStarted(call_id=call.id, call=call))
-    media.listen(announcer.announce)
     control.reach(media, announcer.announce)
+    media.listen(control.hear)
     reason: EndReason = "error"
     try:
         reason = await _Session(
             call, agent, media, control, house, announcer, idle, note, terms
         ).hold()
+    except CallNotTaken as error:
+        # Nothing broke: nobody was there, or wanted to talk.
+        reason = error.reason
+        log.info("call_not_taken", reason=reason, why=error.message)
+        announcer.announce(
+            CallFailed(call_id=call.id, code=error.code, message=error.message, hint=error.hint)
+        )
     except ParleyError as error:
         log.error("call_failed", code=error.code, error=str(error))
         announcer.announce(
             CallFailed(call_id=call.id, code=error.code, message=error.message, hint=error.hint)
         )
     except Exception:
+        # Whatever breaks, it ends this call alone: nobody above could do more about it.
         log.exception("call_broke")
         announcer.announce(
             CallFailed(call_id=call.id, code="internal_error", message="The call broke.")
@@ -113,7 +135,8 @@ class _Session:
         self._announce = announcer.announce
         self._is_heard = False
         tools = house.tools.tools_for(agent, call.tenant) if terms.is_agent else ()
-        self._toolbelt = Toolbelt(tools, control, announcer.announce)
+        possible = [tool for tool in tools if tool.needs is None or tool.needs in media.abilities]
+        self._toolbelt = Toolbelt(possible, ToolActions(control, media), announcer.announce)
 
     async def hold(self) -> EndReason:
         shared = await self._house.engines.engines_for(self._agent, self._call.voice)
@@ -127,7 +150,9 @@ class _Session:
             line.pipeline,
             output_rate_hz=self._media.output_rate_hz,
             uses_rtvi=self._media.uses_rtvi,
-            observers=[Narrator(self._announcer, self._media, line.caller)],
+            observers=[
+                Narrator(self._announcer, self._media, line.caller, self._agent.budget),
+            ],
         )
         self._control.take_over(worker, line, engines)
         memory = Memory(context, engines.llm, engines.thinking, engines.limits)
@@ -165,33 +190,61 @@ class _Session:
 
     async def _converse(self, running: asyncio.Task[None]) -> EndReason:
         """Greet when the caller can hear, then let the pipeline work until the call ends."""
-        async with _Race(running) as race:
+        async with Race(running) as race:
             race.enter(self._control.ended())
             connected = race.enter(self._media.connected())
             await race.first()
             if not connected.done():
                 return race.result()
             connected.result()
+            race.leave(connected)
             self._is_heard = self._control.is_up = True
             self._announce(MediaStarted(call_id=self._call.id))
-            await self._greet()
             race.enter(self._media.gone())
             race.enter(self._limit())
+            opening = race.enter(self._open())
+            await race.first()
+            if not opening.done():
+                return race.result()
+            opening.result()
+            race.leave(opening)
             race.enter(self._idle.too_long())
-            race.leave(connected)
             await race.first()
             return race.result()
 
-    async def _greet(self) -> None:
+    async def _open(self) -> None:
+        """Say the first words, once it is known to whom, where that was asked."""
+        answerer = await self._media.answered_by()
+        if answerer is not None:
+            self._announce(
+                CallAnsweredBy(
+                    call_id=self._call.id,
+                    by=answerer.by,
+                    rule=answerer.rule,
+                    after_ms=answerer.after_ms,
+                )
+            )
+        opening = self._terms.opening
+        if answerer is None or answerer.by != "machine" or opening.on_machine == "go_on":
+            await self._greet(opening.greeting)
+            return
+        if opening.on_machine == "leave_message":
+            await self._media.machine_listens()
+            await self._greet(opening.message or opening.greeting)
+        self._control.end("machine")
+
+    async def _greet(self, text: str) -> None:
         greeting = self._agent.greeting
         if not self._terms.is_agent:
             return
-        if greeting.text:
+        if text:
+            await self._control.say(text)
+        elif greeting.text:
             await self._control.say(greeting.text)
         elif greeting.instruction:
-            message = {"role": "developer", "content": greeting.instruction}
+            wish = {"role": "developer", "content": greeting.instruction}
             await self._control.worker.queue_frame(
-                LLMMessagesAppendFrame([cast(LLMContextMessage, message)], run_llm=True)
+                LLMMessagesAppendFrame([cast(LLMContextMessage, wish)], run_llm=True)
             )
 
     async def _limit(self) -> EndReason:
@@ -206,7 +259,7 @@ class _Session:
     ) -> None:
         # Where no sound ever flowed a goodbye would be waited for in vain.
         if self._is_heard and reason in SPOKEN_ENDS and not running.done():
-            if reason != "agent":
+            if reason not in LAST_WORDS_SAID:
                 # Whatever is being thought or said may take long, or for ever.
                 await _within(SILENCE_LIMIT_S, self._control.fall_silent())
                 if self._agent.goodbye and self._terms.is_agent:
@@ -226,44 +279,11 @@ class _Session:
         await self._toolbelt.close()
 
 
-class _Race:
-    """Several things that can end a call, awaited together; what loses is cancelled."""
-
-    def __init__(self, running: asyncio.Task[None]) -> None:
-        self._running = running
-        self._entered: set[asyncio.Task[Any]] = set()
-
-    async def __aenter__(self) -> _Race:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        for task in self._entered:
-            task.cancel()
-        await asyncio.gather(*self._entered, return_exceptions=True)
-
-    def enter(self, what: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        task = asyncio.create_task(what)
-        self._entered.add(task)
-        return task
-
-    def leave(self, task: asyncio.Task[Any]) -> None:
-        self._entered.discard(task)
-
-    async def first(self) -> None:
-        await asyncio.wait([self._running, *self._entered], return_when=asyncio.FIRST_COMPLETED)
-
-    def result(self) -> EndReason:
-        """The reason of whatever finished; a pipeline that ended by itself is an error."""
-        for task in self._entered:
-            if task.done():
-                return cast(EndReason, task.result())
-        return "error"
-
-
 async def _within(limit_s: float, what: Awaitable[Any]) -> None:
     """Await something that must not hold up the end of a call."""
     try:
         async with asyncio.timeout(limit_s):
             await what
     except Exception as error:
+        # What comes after it in the teardown must be closed all the same.
         log.error("teardown_failed", error=f"{type(error).__name__}: {error}")

@@ -50,7 +50,12 @@ class Toolbelt:
         """Let the model call these tools."""
         for tool in self._tools.values():
             # A little more than the tool's own limit, which ends it with a better sentence.
-            llm.register_function(tool.name, self._handle, timeout_secs=tool.timeout_s + 5)
+            llm.register_function(
+                tool.name,
+                self._handle,
+                cancel_on_interruption=not tool.outlives_speech,
+                timeout_secs=tool.timeout_s + 5,
+            )
 
     async def close(self) -> None:
         """Wait shortly for what must not be interrupted, then let go."""
@@ -79,7 +84,7 @@ class Toolbelt:
     async def run(self, tool: Tool, call: ToolCall) -> Any:
         """Run one tool within its time; a failure becomes a result that the model can word."""
         started_s = time.monotonic()
-        arguments = dict(call.arguments)
+        arguments = {} if tool.hides_arguments else dict(call.arguments)
         call_id = self._actions.call_id
         self._announce(
             ToolStarted(call_id=call_id, tool=tool.name, tool_call_id=call.id, arguments=arguments)
@@ -95,6 +100,7 @@ class Toolbelt:
             error = str(failure)
             result = {"error": error}
         except Exception as failure:
+            # A tool is anybody's code; the model is told, and the call goes on.
             log.exception("tool_broke", tool=tool.name)
             error = f"{tool.name} broke: {type(failure).__name__}."
             result = {"error": f"{tool.name} could not be used."}

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from parley.agents.schema import Agent
@@ -28,11 +29,12 @@ from parley.session.house import EngineDesk, Toolshed
 from parley.session.pipeline import CallEngines, Replaceable
 from parley.session.round_memory import RoundMemory
 from parley.session.toolbelt import Toolbelt, as_call
-from parley.tools.spec import Tool, ToolCall
+from parley.tools.spec import DigitsGiven, DigitsWanted, Tool, ToolCall
 
 MOST_ROUNDS = 8
 """So often the model may ask for tools in one turn; then it has to answer."""
 CLOSING_S = 2.0
+_NO_CALL = "This conversation is in writing: there is no telephone call."
 
 
 def new_turn_id() -> str:
@@ -73,6 +75,24 @@ class WrittenActions:
     async def adjust_speech(self, *, speed: float = 1.0, volume: float = 1.0) -> None:
         raise ToolFailed("This conversation is in writing: there is no voice to adjust.")
 
+    async def transfer(self, target: str) -> None:
+        raise ToolFailed(_NO_CALL)
+
+    async def hold(self) -> None:
+        raise ToolFailed(_NO_CALL)
+
+    async def resume(self) -> None:
+        raise ToolFailed(_NO_CALL)
+
+    async def send_digits(self, digits: str) -> None:
+        raise ToolFailed(_NO_CALL)
+
+    async def collect_digits(self, wanted: DigitsWanted, prompt: str = "") -> DigitsGiven:
+        raise ToolFailed(_NO_CALL)
+
+    async def play(self, file: Path, *, interruptible: bool = True) -> bool:
+        raise ToolFailed(_NO_CALL)
+
 
 class TurnRunner:
     """Lets agents answer in writing, with the engines, tools and limits of their calls."""
@@ -102,7 +122,8 @@ class TurnRunner:
         self._engines.require_ready(agent)
         engines = await self._engines.engines_for(agent, "")
         tenant = asked.options.tenant
-        turn = _Turn(agent, engines, self._tools.tools_for(agent, tenant), asked)
+        tools = [t for t in self._tools.tools_for(agent, tenant) if t.needs is None]
+        turn = _Turn(agent, engines, tools, asked)
         whose = (tenant, *agent.key)
         turn.hear(self._memory.recalled(whose, messages))
         belt = Toolbelt(turn.tools, turn.actions, self._announce)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, time
 from typing import Any
 
@@ -63,6 +63,13 @@ class Arguments:
         if not least <= value <= most:
             raise ToolFailed(f"{name} must be between {least} and {most}, not {_shown(value)}.")
         return float(value)
+
+
+def one_of(names: Sequence[str], description: str) -> dict[str, Any]:
+    """The schema of an argument that is one of some names, as far as there are any."""
+    schema: dict[str, Any] = {"type": "string", "description": description}
+    # Some APIs refuse a list of nothing.
+    return {**schema, "enum": list(names)} if names else schema
 
 
 def _shown(value: Any) -> str:

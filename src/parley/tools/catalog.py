@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -15,9 +16,12 @@ from parley.core.errors import BadRequest
 from parley.core.registry import did_you_mean
 from parley.tools.appointments import CalendarProvider
 from parley.tools.clock import ClockProvider
+from parley.tools.keypad import KeypadProvider
 from parley.tools.provider import ProviderContext, ToolProvider
+from parley.tools.recordings import RecordingsProvider
 from parley.tools.spec import Tool
 from parley.tools.telephone import TelephoneProvider
+from parley.tools.transfer import HoldProvider, TransferProvider
 
 Clock = Callable[[tzinfo | None], datetime]
 """``clock(zone)``: the time now in that zone, or in this machine's for None."""
@@ -58,15 +62,22 @@ class ToolCatalog:
         return tuple(self._providers.values())
 
     def tools_for(
-        self, wanted: Sequence[Any], *, time_zone: str = "", tenant: str = ""
+        self,
+        wanted: Sequence[Any],
+        *,
+        time_zone: str = "",
+        tenant: str = "",
+        folder: Path | None = None,
     ) -> list[Tool]:
-        """The tools of every provider that is wanted, in order, for calls of ``tenant``.
+        """The tools of every provider that is wanted, in order, for calls of ``tenant``, by an
+        agent whose file lies in ``folder``.
 
         A wish is a name (``"calendar"``), one tool of a provider (``"calendar.free_times"``), a
         name with options (``{"calendar": {"opens": "08:00"}}``) or an object with ``name`` and
         ``options``. Raises ``BadRequest`` that says what there is.
         """
-        context = ProviderContext(time_zone, partial(self._clock, _zone(time_zone)), tenant)
+        now = partial(self._clock, _zone(time_zone))
+        context = ProviderContext(time_zone, now, tenant, folder)
         tools: dict[str, Tool] = {}
         for each in wanted:
             wish = _read_wish(each)
@@ -99,7 +110,15 @@ class ToolCatalog:
 
 
 def built_in_providers() -> list[ToolProvider]:
-    return [CalendarProvider(), ClockProvider(), TelephoneProvider()]
+    return [
+        CalendarProvider(),
+        ClockProvider(),
+        TelephoneProvider(),
+        TransferProvider(),
+        HoldProvider(),
+        KeypadProvider(),
+        RecordingsProvider(),
+    ]
 
 
 def _read_wish(wish: object) -> ToolWish:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import BaseModel
@@ -16,11 +17,13 @@ from parley.tools.spec import Tool
 class ProviderContext:
     """What a provider may know of the agent. ``now()`` is the time in ``time_zone``, aware of it;
     an empty ``time_zone`` is that of this machine. What a provider keeps belongs to ``tenant``: no
-    other may get to see it."""
+    other may get to see it. ``folder`` is where the agent's file lies; None where it has none, or
+    where only its options are being checked."""
 
     time_zone: str
     now: Callable[[], datetime]
     tenant: str = ""
+    folder: Path | None = None
 
 
 class ToolProvider(Protocol):

@@ -4,11 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from parley.core.call import Ability
+
+
+@dataclass(frozen=True, slots=True)
+class DigitsWanted:
+    """A number that the caller is to type or say.
+
+    It is complete with ``count`` digits (0: any number, up to ``most``), with the key
+    ``terminator``, or, where ``count`` is 0, when nothing more comes for ``between_s``. Nothing at
+    all is waited for ``first_s`` from the moment that the caller can answer. Of one that
+    ``is_secret`` no event says what it is.
+    """
+
+    count: int = 0
+    terminator: str = "#"
+    first_s: float = 10.0
+    between_s: float = 4.0
+    most: int = 32
+    is_secret: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DigitsGiven:
+    """What came of asking for a number. ``ended`` says why no more was waited for; ``said`` is
+    what the caller said that held no digit."""
+
+    digits: str
+    ended: Literal["count", "terminator", "silence", "said"]
+    by: Literal["keys", "voice", "both", "nobody"]
+    said: str = ""
 
 
 class CallActions(Protocol):
-    """What a tool may do to its call. The session implements it."""
+    """What a tool may do to its call. The session implements it.
+
+    Where the transport or the far side can't or won't, they raise ``NotSupported``.
+    """
 
     @property
     def call_id(self) -> str: ...
@@ -23,6 +58,29 @@ class CallActions(Protocol):
 
     async def adjust_speech(self, *, speed: float = 1.0, volume: float = 1.0) -> None:
         """Multiply the voice's speed and volume from the next sentence on."""
+        ...
+
+    async def transfer(self, target: str) -> None:
+        """Hand the caller on, once what is being said has been heard; return when the target has
+        taken the call."""
+        ...
+
+    async def hold(self) -> None: ...
+
+    async def resume(self) -> None: ...
+
+    async def send_digits(self, digits: str) -> None:
+        """Press keys; return when they have gone out."""
+        ...
+
+    async def collect_digits(self, wanted: DigitsWanted, prompt: str = "") -> DigitsGiven:
+        """Say the prompt and wait for the number. What the caller says meanwhile is taken for it
+        and answered by nobody else."""
+        ...
+
+    async def play(self, file: Path, *, interruptible: bool = True) -> bool:
+        """Play a sound file after what is being said; whether it was heard to its end. Raises
+        ``BadAudio``."""
         ...
 
 
@@ -41,8 +99,10 @@ class Tool:
 
     ``parameters`` is a JSON schema of type object. ``run`` returns something that JSON can hold;
     it raises ``ToolFailed`` with a sentence that the model can pass on. ``timeout_s`` bounds it.
-    With ``interruptible`` false the caller's speech does not cancel it (a booking, say).
-    With ``ends_turn`` the model is not run again after it (hanging up).
+    With ``interruptible`` false the caller's speech does not cancel it (a booking, say); with
+    ``outlives_speech`` its answer is also acted upon when it comes after something that the caller
+    said. With ``ends_turn`` the model is not run again after it (hanging up). It is offered only in
+    calls whose transport has what it ``needs``. ``hides_arguments`` keeps them out of events.
     """
 
     name: str
@@ -53,4 +113,7 @@ class Tool:
     )
     timeout_s: float = 10.0
     interruptible: bool = True
+    outlives_speech: bool = False
     ends_turn: bool = False
+    needs: Ability | None = None
+    hides_arguments: bool = False

@@ -130,6 +130,11 @@ class LiveChat(LLMService[PlainAdapter]):
         self._outcome = ReplyOutcome()
         self._first_delta_timeout_s = first_delta_timeout_s
 
+    def _has_async_tools(self) -> bool:
+        # Pipecat would put a page about such tools before the agent's own instructions; ours
+        # answer before anything else is said, and models of all sizes read the context.
+        return False
+
     def can_generate_metrics(self) -> bool:
         return True
 

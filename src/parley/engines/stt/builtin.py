@@ -78,6 +78,8 @@ class BuiltinTranscriber:
         feeding = asyncio.create_task(_feed(job, audio))
         try:
             async for text, is_final in job.results():
+                if is_final:
+                    await feeding
                 if text or is_final:
                     yield TranscriptPart(text, is_final)
             await feeding
@@ -91,6 +93,16 @@ class BuiltinTranscriber:
 
 
 async def _feed(job: Job, audio: AsyncIterator[Audio]) -> None:
+    try:
+        await _send(job, audio)
+    except Exception:
+        # Sound can break in any way, and nobody else would end the wait for words.
+        await job.finish()
+        raise
+    await job.finish()
+
+
+async def _send(job: Job, audio: AsyncIterator[Audio]) -> None:
     resampler: Resampler | None = None
     async for piece in audio:
         if piece.rate_hz == RATE_HZ:
@@ -101,7 +113,6 @@ async def _feed(job: Job, audio: AsyncIterator[Audio]) -> None:
         await job.send(resampler.push(piece.pcm))
     if resampler is not None:
         await job.send(resampler.flush())
-    await job.finish()
 
 
 SPEC = EngineSpec(

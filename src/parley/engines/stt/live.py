@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import cast
 
 from pipecat.frames.frames import (
     CancelFrame,
-    ControlFrame,
     EndFrame,
     Frame,
     InputAudioRawFrame,
@@ -30,99 +29,22 @@ from parley.core.audio import Audio
 from parley.core.errors import ParleyError
 from parley.core.log import get_logger
 from parley.engines.spec import TranscribeOptions, Transcriber, TranscriptPart
+from parley.engines.stt.orders import (
+    PREROLL_MS,
+    AfterSpeechFrame,
+    CommitFrame,
+    DiscardFrame,
+    EndTurnFrame,
+    ListenFrame,
+)
+from parley.engines.stt.utterance import BEHIND_LIMIT_MS, Utterance
 
 log = get_logger(__name__)
 
-# Voice activity is confirmed this long after the first sound, and words begin softly.
-PREROLL_MS = 500
-# A recogniser that falls this far behind will not catch up within the turn.
-BEHIND_LIMIT_MS = 10_000
 # Where voice activity never stops (music, a loud street), what was said so far is told after this.
 LONGEST_UTTERANCE_MS = 60_000
 # How late a final transcript may be before the turn is ended without one.
 EXPECTED_AFTER_S = 1.0
-
-
-@dataclass
-class HearingOrder(ControlFrame):
-    """Something about the sound that comes behind it. Sound overtakes all other frames, so whoever
-    gives the order waits until it is ``taken`` before more sound comes."""
-
-    taken: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
-    interruptible: bool = field(default=False, init=False)
-
-
-@dataclass
-class ListenFrame(HearingOrder):
-    """How to listen from here on. With ``commits`` all sound is one utterance until a
-    ``CommitFrame`` comes; else voice activity parts it, each with ``preroll_ms`` before it. With
-    ``keeps_all`` a recogniser that is behind loses nothing: sound may come faster than it was
-    spoken."""
-
-    commits: bool = False
-    keeps_all: bool = False
-    preroll_ms: int = PREROLL_MS
-
-
-@dataclass
-class CommitFrame(HearingOrder):
-    """The utterance ends here; it comes out behind what was understood."""
-
-    item_id: str = ""
-
-
-@dataclass
-class DiscardFrame(HearingOrder):
-    """What has been said since the last utterance is to be forgotten."""
-
-
-@dataclass
-class AfterSpeechFrame(ControlFrame):
-    """Something that may not overtake what the caller said before it."""
-
-
-class Utterance:
-    """The sound of one stretch of speech, between the microphone and the recogniser.
-
-    Bounded in milliseconds: when the recogniser falls behind, the oldest sound goes, counted in
-    ``dropped_ms``.
-    """
-
-    def __init__(self, limit_ms: float = BEHIND_LIMIT_MS) -> None:
-        self._limit_ms = limit_ms
-        self._waiting: deque[Audio] = deque()
-        self._waiting_ms = 0.0
-        self._more = asyncio.Event()
-        self._is_over = False
-        self.is_discarded = False
-        self.told = asyncio.Event()
-        self.length_ms = 0.0
-        self.dropped_ms = 0.0
-
-    def put(self, piece: Audio) -> None:
-        self.length_ms += piece.duration_ms
-        self._waiting.append(piece)
-        self._waiting_ms += piece.duration_ms
-        while self._waiting_ms > self._limit_ms:
-            lost_ms = self._waiting.popleft().duration_ms
-            self._waiting_ms -= lost_ms
-            self.dropped_ms += lost_ms
-        self._more.set()
-
-    def end(self) -> None:
-        self._is_over = True
-        self._more.set()
-
-    async def audio(self) -> AsyncIterator[Audio]:
-        while True:
-            while self._waiting:
-                piece = self._waiting.popleft()
-                self._waiting_ms -= piece.duration_ms
-                yield piece
-            if self._is_over:
-                return
-            self._more.clear()
-            await self._more.wait()
 
 
 class LiveTranscriber(STTService):
@@ -188,7 +110,7 @@ class LiveTranscriber(STTService):
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, VADUserStartedSpeakingFrame):
             self._speech_started()
-        elif isinstance(frame, VADUserStoppedSpeakingFrame | CommitFrame):
+        elif isinstance(frame, VADUserStoppedSpeakingFrame | CommitFrame | EndTurnFrame):
             self._speech_stopped()
         elif isinstance(frame, DiscardFrame):
             self._discard()
@@ -196,7 +118,7 @@ class LiveTranscriber(STTService):
             self._listen(frame)
         if isinstance(frame, CommitFrame | DiscardFrame):
             frame.taken.set()
-        if isinstance(frame, CommitFrame | AfterSpeechFrame):
+        if isinstance(frame, CommitFrame | EndTurnFrame | AfterSpeechFrame):
             await self._all_told()
         await super().process_frame(frame, direction)
 
@@ -276,6 +198,7 @@ class LiveTranscriber(STTService):
         except ParleyError as error:
             await self._tell(str(error), error)
         except Exception as error:
+            # However a recogniser breaks, the utterance must end, or the turn never would.
             message = f"The recogniser broke: {type(error).__name__}: {error}"
             await self._tell(message, error)
         return text
