@@ -1,0 +1,1 @@
+"""Calls that OpenSIPS holds for us, by its management interface."""
