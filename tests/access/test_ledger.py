@@ -295,6 +295,38 @@ async def test_what_cannot_be_charged_waits_in_a_file_for_the_next_start(
     assert spool.take() == []
 
 
+class StuckUsage(AwayUsage):
+    """A database that takes a charge and never says whether it did."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.asked = asyncio.Event()
+
+    async def charge(self, *_: object) -> None:
+        self.asked.set()
+        await asyncio.Event().wait()
+
+
+async def test_what_is_due_is_kept_when_the_closing_is_cut_short(
+    acme: Store, tmp_path: Path
+) -> None:
+    usage = StuckUsage(acme)
+    spool = Spool(tmp_path / "unsettled.jsonl")
+    async with KeyRing(acme) as ring:
+        rates = await open_rates("", offers=0)
+        ledger = Ledger(usage, ring, rates, spool)  # type: ignore[arg-type]
+        await ledger.__aenter__()
+        async with ledger.metered(ACME, Amounts(tokens=1)) as meter:
+            meter.use(tokens=42)
+        await usage.asked.wait()
+
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await ledger.__aexit__(None, None, None)
+
+    assert [due.used.tokens for due in spool.take()] == [42]
+
+
 def test_a_spool_gives_back_what_it_was_given(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "unsettled.jsonl")
     kept = [

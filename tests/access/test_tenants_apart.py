@@ -302,3 +302,16 @@ async def test_anothers_connection_is_like_one_that_never_was(house: Tenants) ->
     assert [answer.status_code for answer in answers] == [404] * 5
     assert seen == []
     assert own["agent"] == "receptionist"
+
+
+async def test_a_pages_secret_begins_its_tenants_calls_and_sees_none(house: Tenants) -> None:
+    made = await house.acme.post("/v1/realtime/client_secrets", json={})
+    page = {"authorization": f"Bearer {made.json()['value']}"}
+
+    begun = await house.bee.post("/api/offer", json=OFFER | {"type": "offer"}, headers=page)
+    refused = await house.bee.get("/v1/calls", headers=page)
+    own = await house.acme.get(f"/v1/calls/{begun.json()['session_id']}")
+    others = await house.bee.get(f"/v1/calls/{begun.json()['session_id']}")
+
+    assert (begun.status_code, own.status_code, others.status_code) == (200, 200, 404)
+    assert (refused.status_code, refused.json()["error"]["type"]) == (403, "invalid_request_error")

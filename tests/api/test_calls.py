@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,8 +18,6 @@ from parley.access.opening import Access, open_access
 from parley.api.calls import calls_router
 from parley.api.errors import install_error_handlers
 from parley.core.events import Event
-from parley.engines.turn.smart_turn import SmartTurn
-from parley.engines.vad.silero import SileroVad
 from parley.session.host import SessionHost
 from parley.session.turns import Listening
 from parley.settings import Settings
@@ -89,14 +87,6 @@ class Office:
         return httpx.AsyncClient(
             transport=self.acme._transport, base_url="http://parley", headers=headers
         )
-
-
-@pytest.fixture(scope="module")
-def listening() -> Iterator[Listening]:
-    models = Listening(SileroVad(), SmartTurn())
-    models.warm_up()
-    yield models
-    models.close()
 
 
 @pytest.fixture
@@ -255,8 +245,7 @@ async def test_a_sentence_can_take_the_place_of_what_is_being_said(office: Offic
     heard = await call.until("turn_ended", count=3)
 
     assert cut_off.interrupted
-    # A word that was on its way when the sentence came may be heard before it.
-    assert heard.heard.removeprefix("word ") == "Stop."
+    assert heard.heard == "Stop."
 
 
 async def test_a_question_is_answered_by_the_caller(office: Office) -> None:
@@ -311,6 +300,29 @@ async def test_a_caller_is_handed_on_where_the_transport_can(office: Office) -> 
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "not_supported")
 
 
+async def test_a_caller_waits_and_keys_are_pressed_where_the_transport_can(office: Office) -> None:
+    switchboard = Switchboard()
+    able, unable = office.call(switchboard), office.call()
+    for call in (able, unable):
+        await call.until("turn_ended")
+    asked = [("hold", None), ("digits", {"digits": "12#"}), ("resume", None)]
+
+    done = [
+        await office.acme.post(f"/v1/calls/{able.control.call_id}/{action}", json=body)
+        for action, body in asked
+    ]
+    refused = [
+        await office.acme.post(f"/v1/calls/{unable.control.call_id}/{action}", json=body)
+        for action, body in asked
+    ]
+    await able.until("call_resumed")
+
+    assert [each.status_code for each in done] == [200, 200, 200]
+    assert switchboard.done == ["hold", "12#", "resume"]
+    assert [each.json()["error"]["code"] for each in refused] == ["not_supported"] * 3
+    assert "call_held" in able.names()
+
+
 async def test_a_call_is_hung_up_once_and_then_it_is_over(office: Office) -> None:
     call = office.call()
     await call.until("turn_ended")
@@ -352,6 +364,7 @@ async def test_who_is_not_connected_yet_is_not_spoken_to(office: Office) -> None
         ("ask", {"text": "Who?", "timeout_s": 1000}, "timeout_s"),
         ("transfer", {}, "target"),
         ("transfer", {"target": "100\r\nRefer-To: 200"}, "target"),
+        ("digits", {"digits": "12E"}, "digits"),
     ],
 )
 async def test_what_makes_no_sense_is_refused(
@@ -371,6 +384,9 @@ ROUTES = [
     ("POST", "/say", {"text": "Hello?"}),
     ("POST", "/ask", {"text": "Hello?", "timeout_s": 1}),
     ("POST", "/transfer", {"target": "100"}),
+    ("POST", "/hold", None),
+    ("POST", "/resume", None),
+    ("POST", "/digits", {"digits": "1"}),
     ("POST", "/hangup", None),
 ]
 

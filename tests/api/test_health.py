@@ -32,10 +32,20 @@ class House:
         return self.queues
 
 
-def client(house: House) -> httpx.AsyncClient:
+class Door:
+    """A part of the house that says how it is."""
+
+    def __init__(self, status: Status) -> None:
+        self.said = status
+
+    def status(self) -> Status:
+        return self.said
+
+
+def client(house: House, **parts: Door) -> httpx.AsyncClient:
     web = FastAPI()
     install_error_handlers(web)
-    web.include_router(health_router(house, house))
+    web.include_router(health_router(house, house, parts=parts))
     return httpx.AsyncClient(transport=httpx.ASGITransport(web), base_url="http://parley")
 
 
@@ -117,3 +127,16 @@ async def test_a_house_that_drains_is_alive_but_not_ready() -> None:
 
     assert live.status_code == 200
     assert (ready.status_code, ready.json()) == (503, {"status": "draining"})
+
+
+async def test_a_door_that_can_not_be_reached_is_degraded_like_an_engine() -> None:
+    house = House({("stt", "builtin"): OK})
+    async with client(house, opensips=Door(DOWN), spare=Door(OK)) as http:
+        told = (await http.get("/health")).json()
+        opensips = (await http.get("/health/opensips")).json()
+        spare = (await http.get("/health/spare")).json()
+
+    assert told["status"] == "degraded"
+    assert (told["checks"]["opensips"], told["checks"]["spare"]) == (False, True)
+    assert opensips == {"status": "degraded", "detail": DOWN.detail, "hint": DOWN.hint}
+    assert spare == {"status": "healthy", "detail": OK.detail}

@@ -83,6 +83,7 @@ async def test_calls_of_an_older_parley_are_kept(settings: Settings) -> None:
         DROP TABLE tool_uses;
         ALTER TABLE turns DROP COLUMN stages;
         ALTER TABLE turns DROP COLUMN interrupted;
+        ALTER TABLE calls DROP COLUMN callee;
         INSERT INTO turns (call_id, role, text, said_at) VALUES ('call_1', 'user', 'Hello?', 0);
         UPDATE alembic_version SET version_num = '0001';
         """
@@ -90,11 +91,13 @@ async def test_calls_of_an_older_parley_are_kept(settings: Settings) -> None:
     older.close()
 
     async with open_store(settings) as store:
+        call = await store.calls.get("acme", "call_1")
         (turn,) = await store.calls.turns("acme", "call_1")
         uses = await store.calls.tool_uses("acme", "call_1")
 
     assert (turn.text, turn.stages, turn.interrupted) == ("Hello?", {}, False)
     assert uses == []
+    assert call is not None and call.callee == ""
 
 
 async def test_a_database_of_a_newer_parley_is_left_alone(settings: Settings) -> None:

@@ -37,6 +37,7 @@ async def open_counters(redis_url: str) -> Counters:
     try:
         return await asyncio.to_thread(_in_redis, redis_url)
     except Exception as error:
+        # The counting library, its client and the parser of URLs each have errors of their own.
         raise BadSettings(
             f"PARLEY_REDIS_URL can't be used: {error}.",
             hint='Install the client with pip install "parley-voice[redis]", and check the URL.',

@@ -30,6 +30,7 @@ from parley.access.spool import Settlement, Spool
 from parley.core.call import CallInfo
 from parley.core.errors import ParleyError
 from parley.core.log import get_logger
+from parley.core.tasks import begin, finished
 from parley.store.records import Amounts, Limits, ReservationKind, ReservationRecord, Short
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Ledger:
     async def __aenter__(self) -> Ledger:
         self._due.extend(self._spool.take())
         self._renew_at_s = time.monotonic() + RENEWED_EVERY_S
-        self._working = asyncio.create_task(self._work(), name="ledger")
+        self._working = begin(self._work(), "ledger")
         return self
 
     async def __aexit__(
@@ -89,9 +90,11 @@ class Ledger:
             held.settle()
         self._is_closing = True
         self._wake.set()
-        if self._working:
-            await self._working
-        self._spool.keep(self._due)
+        try:
+            if self._working:
+                await finished(self._working)
+        finally:
+            self._spool.keep(self._due)
 
     async def reserve(self, call: CallInfo) -> CallReservation:
         """A place for the call. Raises ``QuotaExceeded`` or ``CallLimitReached``."""

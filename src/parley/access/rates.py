@@ -119,6 +119,26 @@ class Rates:
         except StorageError as error:
             self._not_counted(error)
 
+    async def standings(self, caller: Caller) -> tuple[Standing, ...]:
+        """How the caller stands with requests and tokens; nothing is counted."""
+        from limits.errors import StorageError
+
+        limits = caller.limits
+        counted: tuple[tuple[Counted, int], ...] = (
+            ("requests", limits.requests),
+            ("tokens", limits.tokens),
+        )
+        found: list[Standing] = []
+        if self._are_away:
+            return ()
+        try:
+            for each, limit in counted:
+                if limit:
+                    found.append(await self._standing(each, self._item(each, limit), caller))
+        except StorageError as error:
+            self._not_counted(error)
+        return tuple(found)
+
     async def close(self) -> None:
         await self._counters.close()
 

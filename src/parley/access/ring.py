@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from parley.access.keys import SHOWN_CHARACTERS, digest
 from parley.core.errors import ParleyError
 from parley.core.log import get_logger
+from parley.core.tasks import begin, finished
 from parley.store.records import KeyRecord, Limits
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class KeyRing:
 
     async def __aenter__(self) -> KeyRing:
         await self._load()
-        self._noting = asyncio.create_task(self._note_uses(), name="key-uses")
+        self._noting = begin(self._note_uses(), "key-uses")
         return self
 
     async def __aexit__(
@@ -63,7 +64,7 @@ class KeyRing:
     ) -> None:
         self._closing.set()
         if self._noting:
-            await self._noting
+            await finished(self._noting)
 
     @property
     def has_keys(self) -> bool:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from parley.api.calls_bodies import (
     Ask,
+    Digits,
     Say,
     ShownAnswer,
     ShownCall,
@@ -18,7 +19,6 @@ from parley.api.calls_bodies import (
     ShownCalls,
     ShownTranscript,
     Transfer,
-    record_of,
     shown,
     shown_tool_use,
     shown_turn,
@@ -58,7 +58,8 @@ class CallShelf(Protocol):
 
 
 def calls_router(host: Host, kept: CallShelf, guard: Guard, *, stall_s: float) -> APIRouter:
-    """``GET /v1/calls[/{id}[/transcript]]`` and ``POST /v1/calls/{id}/say|ask|transfer|hangup``.
+    """``GET /v1/calls[/{id}[/transcript]]``, and ``POST /v1/calls/{id}/`` say, ask, transfer,
+    hold, resume, digits and hangup.
 
     Each tenant has its own calls, and no others.
     """
@@ -86,6 +87,7 @@ def _add_actions(router: APIRouter, calls: _Calls) -> None:
         ("say", calls.say, Say, (), "Have the agent say something"),
         ("ask", calls.ask, Ask, (504,), "Ask the caller something and wait for the answer"),
         ("transfer", calls.transfer, Transfer, (), "Hand the caller on"),
+        ("digits", calls.send_digits, Digits, (), "Press keys"),
     ):
         router.add_api_route(
             f"{_CALL}/{name}",
@@ -95,13 +97,18 @@ def _add_actions(router: APIRouter, calls: _Calls) -> None:
             responses=answers(*BODY_FAULTS, *faults, *also),
             openapi_extra=described_body(shape),
         )
-    router.add_api_route(
-        f"{_CALL}/hangup",
-        calls.hang_up,
-        methods=["POST"],
-        summary="End a call",
-        responses=answers(*faults),
-    )
+    for name, bare_route, also, summary in (
+        ("hold", calls.hold, (400,), "Put the caller on hold"),
+        ("resume", calls.resume, (400,), "Take the caller back from hold"),
+        ("hangup", calls.hang_up, (), "End a call"),
+    ):
+        router.add_api_route(
+            f"{_CALL}/{name}",
+            bare_route,
+            methods=["POST"],
+            summary=summary,
+            responses=answers(*also, *faults),
+        )
 
 
 async def refuse_secrets(request: Request) -> None:
@@ -134,7 +141,7 @@ class _Calls:
         tenant = tenant_of(request)
         after = await self._cursor(tenant, before) if before else None
         held = {each.call.id: each for each in self._host.live(tenant)}
-        found = {each.call.id: record_of(each.call) for each in held.values()}
+        found = {each.call.id: CallRecord.of(each.call) for each in held.values()}
         if after is not None:
             found = {key: each for key, each in found.items() if _place(each) > _place(after)}
         if live is not True:
@@ -171,7 +178,7 @@ class _Calls:
         body = await self._read(request, Say)
         call = await self._live(tenant_of(request), call_id)
         await call.say(body.text, interrupts=body.interrupt)
-        return shown(record_of(call.call), call)
+        return shown(CallRecord.of(call.call), call)
 
     async def ask(self, request: Request, call_id: str) -> ShownAnswer:
         body = await self._read(request, Ask)
@@ -183,19 +190,35 @@ class _Calls:
         body = await self._read(request, Transfer)
         call = await self._live(tenant_of(request), call_id)
         await call.transfer(body.target)
-        return shown(record_of(call.call), call)
+        return shown(CallRecord.of(call.call), call)
+
+    async def hold(self, request: Request, call_id: str) -> ShownCall:
+        call = await self._live(tenant_of(request), call_id)
+        await call.hold()
+        return shown(CallRecord.of(call.call), call)
+
+    async def resume(self, request: Request, call_id: str) -> ShownCall:
+        call = await self._live(tenant_of(request), call_id)
+        await call.resume()
+        return shown(CallRecord.of(call.call), call)
+
+    async def send_digits(self, request: Request, call_id: str) -> ShownCall:
+        body = await self._read(request, Digits)
+        call = await self._live(tenant_of(request), call_id)
+        await call.send_digits(body.digits)
+        return shown(CallRecord.of(call.call), call)
 
     async def hang_up(self, request: Request, call_id: str) -> ShownCall:
         call = await self._live(tenant_of(request), call_id)
         call.hang_up()
-        return shown(record_of(call.call), call)
+        return shown(CallRecord.of(call.call), call)
 
     async def _read(self, request: Request, shape: type[BodyT]) -> BodyT:
         return await read_json(request, shape, most_bytes=MOST_BODY_BYTES, stall_s=self._stall_s)
 
     async def _shown(self, tenant: str, call_id: str) -> ShownCall:
         if held := self._held(tenant, call_id):
-            return shown(record_of(held.call), held)
+            return shown(CallRecord.of(held.call), held)
         return shown(await self._record(tenant, call_id), None)
 
     async def _live(self, tenant: str, call_id: str) -> LiveCall:
@@ -215,7 +238,7 @@ class _Calls:
 
     async def _cursor(self, tenant: str, call_id: str) -> CallRecord:
         if held := self._held(tenant, call_id):
-            return record_of(held.call)
+            return CallRecord.of(held.call)
         record = await self._find(tenant, call_id)
         if record is None:
             raise InvalidValue(f"before: there is no call {call_id!r}.", param="before")

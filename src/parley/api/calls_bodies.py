@@ -7,15 +7,15 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from parley.core.call import CallInfo
 from parley.session.live_call import LiveCall
 from parley.store.records import CallRecord, ToolUseRecord, TurnRecord
 
 LONGEST_TEXT = 4096
 LONGEST_TARGET = 200
+LONGEST_DIGITS = 64
 LONGEST_WAIT_S = 120.0
 
-CallStatus = Literal["live", "ending", "ended", "unknown"]
+CallStatus = Literal["ringing", "live", "ending", "ended", "unknown"]
 Text = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_TEXT)
 ]
@@ -61,11 +61,28 @@ class Transfer(BaseModel):
     target: Annotated[Target, Field(description="A number or a SIP address.")]
 
 
+class Digits(BaseModel):
+    """Keys to be pressed."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    digits: Annotated[
+        str,
+        StringConstraints(
+            strip_whitespace=True,
+            min_length=1,
+            max_length=LONGEST_DIGITS,
+            pattern=r"^[0-9*#A-Da-d]+$",
+        ),
+        Field(description="The keys, in order: 0-9, *, #, A-D."),
+    ]
+
+
 class ShownCall(BaseModel):
     """A call.
 
-    ``status`` is unknown for a call that neither is here nor has an end on record: another server
-    has it, or its server died.
+    ``status`` is ringing until somebody answers a call that goes out. It is unknown for a call
+    that neither is here nor has an end on record: another server has it, or its server died.
     """
 
     id: str
@@ -75,6 +92,7 @@ class ShownCall(BaseModel):
     transport: str
     direction: str
     caller: str
+    callee: Annotated[str | None, Field(description="Whom a call that goes out is for.")] = None
     started_at: datetime
     ended_at: datetime | None = None
     duration_s: float | None = None
@@ -137,19 +155,6 @@ class ShownAnswer(BaseModel):
     text: str
 
 
-def record_of(call: CallInfo) -> CallRecord:
-    """A live call as the store will have it."""
-    return CallRecord(
-        id=call.id,
-        tenant=call.tenant,
-        agent=call.agent,
-        transport=call.transport,
-        direction=call.direction,
-        caller=call.caller,
-        started_at=call.started_at,
-    )
-
-
 def shown(record: CallRecord, live: LiveCall | None) -> ShownCall:
     """The call as it is now: what the host knows of a live one goes before what is kept."""
     status = _status(record, live)
@@ -162,6 +167,7 @@ def shown(record: CallRecord, live: LiveCall | None) -> ShownCall:
         transport=record.transport,
         direction=record.direction,
         caller=record.caller,
+        callee=record.callee or None,
         started_at=record.started_at,
         ended_at=ended_at,
         duration_s=round((until - record.started_at).total_seconds(), 3) if until else None,
@@ -187,5 +193,7 @@ def shown_tool_use(use: ToolUseRecord) -> ShownToolUse:
 
 def _status(record: CallRecord, live: LiveCall | None) -> CallStatus:
     if live is not None:
-        return "ending" if live.is_ending else "live"
+        if live.is_ending:
+            return "ending"
+        return "ringing" if live.is_ringing else "live"
     return "ended" if record.ended_at else "unknown"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Protocol
 
 from fastapi import APIRouter, Depends, Path, Response
@@ -60,10 +61,12 @@ class EngineHealth(BaseModel):
 
 
 class NamedHealth(BaseModel):
-    """An engine in all that it does."""
+    """An engine in all that it does, or another part of the house."""
 
     status: Literal["healthy", "degraded", "not_configured"]
     engines: dict[Kind, EngineHealth] = {}
+    detail: str = ""
+    hint: str = ""
 
 
 _READY = answers(ok=Probe) | answers(ok=Probe, status=503)
@@ -91,23 +94,35 @@ class Admitting(Protocol):
     def is_accepting(self) -> bool: ...
 
 
+class Part(Protocol):
+    """Something besides the engines that has to work: a way in, for one."""
+
+    def status(self) -> Status: ...
+
+
 async def _open() -> None:
     """The guard of a house without keys."""
 
 
 def health_router(
-    engines: Checked, host: Admitting, *, see_engines: Callable[..., Any] = _open
+    engines: Checked,
+    host: Admitting,
+    *,
+    see_engines: Callable[..., Any] = _open,
+    parts: Mapping[str, Part] = MappingProxyType({}),
 ) -> APIRouter:
     """``/health``, ``/health/live``, ``/health/ready``, ``/health/{engine}`` and
     ``/health/engines/{kind}/{name}``. ``see_engines`` is the FastAPI dependency that guards all
-    but the two probes: details are not everybody's business."""
-    return _Health(engines, host).router([Depends(see_engines)])
+    but the two probes: details are not everybody's business. ``parts`` are checked beside the
+    engines, each by its name."""
+    return _Health(engines, host, parts).router([Depends(see_engines)])
 
 
 class _Health:
-    def __init__(self, engines: Checked, host: Admitting) -> None:
+    def __init__(self, engines: Checked, host: Admitting, parts: Mapping[str, Part]) -> None:
         self._engines = engines
         self._host = host
+        self._parts = parts
 
     def router(self, guarded: Sequence[Any]) -> APIRouter:
         router = APIRouter(tags=["health"])
@@ -132,6 +147,7 @@ class _Health:
         checks: dict[str, CheckResult] = dict.fromkeys(ALWAYS_NAMED, NOT_CONFIGURED)
         for (_, name), status in (await self._engines.check_engines()).items():
             checks[name] = checks.get(name) is not False and status.ok
+        checks.update((name, part.status().ok) for name, part in self._parts.items())
         is_degraded = any(result is False for result in checks.values())
         said: dict[str, object] = {
             "status": "degraded" if is_degraded else "healthy",
@@ -142,7 +158,9 @@ class _Health:
         return said
 
     async def named(self, name: EngineName) -> dict[str, object]:
-        """An engine by its name alone: healthy when it is in all that it does."""
+        """An engine by its name alone: healthy when it is in all that it does. Or another part."""
+        if name in self._parts:
+            return _said(self._parts[name].status())
         statuses = await self._engines.check_engines()
         found = {key: status for key, status in statuses.items() if key[1] == name}
         if not found and name in ALWAYS_NAMED:
@@ -165,14 +183,7 @@ class _Health:
         )
 
     def _described(self, key: tuple[Kind, str], status: Status) -> dict[str, object]:
-        said: dict[str, object] = {"status": _word(status.ok)}
-        for name, value in (
-            ("detail", status.detail),
-            ("hint", status.hint),
-            ("missing_model", status.missing_model),
-        ):
-            if value:
-                said[name] = value
+        said = _said(status)
         if queue := self._engines.engine_queues().get(key):
             said["queue"] = asdict(queue)
         return said
@@ -185,6 +196,18 @@ class _Health:
             response.status_code = 503
             return {"status": "draining"}
         return {"status": "ready"}
+
+
+def _said(status: Status) -> dict[str, object]:
+    said: dict[str, object] = {"status": _word(status.ok)}
+    for name, value in (
+        ("detail", status.detail),
+        ("hint", status.hint),
+        ("missing_model", status.missing_model),
+    ):
+        if value:
+            said[name] = value
+    return said
 
 
 def _word(is_ok: bool) -> str:

@@ -36,7 +36,7 @@ class CallWriter:
     async def listen(self, event: Event) -> None:
         match event:
             case CallStarted():
-                await self._calls.began(_record(event))
+                await self._calls.began(CallRecord.of(event.call))
             case AgentText():
                 said = self._replies.get(event.call_id, "")
                 self._replies[event.call_id] = said + event.text
@@ -63,19 +63,6 @@ class CallWriter:
         if said:
             turn = TurnRecord(call_id, "agent", said, _now(), dict(stages or {}), interrupted)
             await self._calls.said(turn)
-
-
-def _record(event: CallStarted) -> CallRecord:
-    call = event.call
-    return CallRecord(
-        id=call.id,
-        tenant=call.tenant,
-        agent=call.agent,
-        transport=call.transport,
-        direction=call.direction,
-        caller=call.caller,
-        started_at=call.started_at,
-    )
 
 
 def _use(event: ToolEnded) -> ToolUseRecord:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import RowMapping, and_, or_, select, update
+from sqlalchemy import RowMapping, Table, and_, or_, select, update
 
 from parley.store.database import Database
 from parley.store.records import CallRecord, ToolUseRecord, TurnRecord
@@ -64,25 +65,22 @@ class Calls:
 
     async def turns(self, tenant: str, call_id: str) -> list[TurnRecord]:
         """What was said in the call, in order, if it is this tenant's."""
-        query = (
-            select(TURNS)
-            .join(CALLS, CALLS.c.id == TURNS.c.call_id)
-            .where(TURNS.c.call_id == call_id, CALLS.c.tenant == tenant)
-            .order_by(TURNS.c.number)
-        )
-        async with self._database.read() as connection:
-            return [_turn(row) for row in (await connection.execute(query)).mappings()]
+        return [_turn(row) for row in await self._rows(TURNS, tenant, call_id)]
 
     async def tool_uses(self, tenant: str, call_id: str) -> list[ToolUseRecord]:
         """The tools that were used in the call, in order, if it is this tenant's."""
+        return [_tool_use(row) for row in await self._rows(TOOL_USES, tenant, call_id)]
+
+    async def _rows(self, table: Table, tenant: str, call_id: str) -> Sequence[RowMapping]:
+        """What a table has of the call, in order, if it is this tenant's."""
         query = (
-            select(TOOL_USES)
-            .join(CALLS, CALLS.c.id == TOOL_USES.c.call_id)
-            .where(TOOL_USES.c.call_id == call_id, CALLS.c.tenant == tenant)
-            .order_by(TOOL_USES.c.number)
+            select(table)
+            .join(CALLS, CALLS.c.id == table.c.call_id)
+            .where(table.c.call_id == call_id, CALLS.c.tenant == tenant)
+            .order_by(table.c.number)
         )
         async with self._database.read() as connection:
-            return [_tool_use(row) for row in (await connection.execute(query)).mappings()]
+            return (await connection.execute(query)).mappings().all()
 
 
 def _call(row: RowMapping) -> CallRecord:

@@ -7,6 +7,8 @@ from dataclasses import astuple, dataclass, field, fields
 from datetime import datetime
 from typing import Literal
 
+from parley.core.call import CallInfo
+
 DEFAULT_TENANT = "default"
 
 ReservationKind = Literal["call", "request"]
@@ -139,6 +141,21 @@ class CallRecord:
     started_at: datetime
     ended_at: datetime | None = None
     reason: str = ""
+    callee: str = ""
+
+    @classmethod
+    def of(cls, call: CallInfo) -> CallRecord:
+        """A live call as it is kept when it begins."""
+        return cls(
+            id=call.id,
+            tenant=call.tenant,
+            agent=call.agent,
+            transport=call.transport,
+            direction=call.direction,
+            caller=call.caller,
+            callee=call.callee,
+            started_at=call.started_at,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 """The newest migration. A database that says the same is used as it is."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -118,6 +118,8 @@ CALLS = Table(
     Column("transport", String(40), nullable=False),
     Column("direction", String(10), nullable=False),
     Column("caller", Text, nullable=False),
+    # Whom a call that went out was for; "" of those that came in.
+    Column("callee", Text, nullable=False, server_default=""),
     Column("started_at", Moment, nullable=False),
     Column("ended_at", Moment),
     Column("reason", String(20), nullable=False),

@@ -166,3 +166,26 @@ async def test_an_engine_that_does_not_start_fails_its_request_and_nothing_else(
     await house.warm_up()
 
     assert (await desk.speaking("tts-1", "default")).name == "builtin"
+
+
+async def test_an_agents_own_engine_is_found_by_its_wishes() -> None:
+    desk = CatalogDesk(
+        EngineCatalog(
+            engines_from(
+                [
+                    spec("tts", "other", lambda options: FakeSynthesizer()),
+                    spec("tts", "builtin", lambda options: FakeSynthesizer()),
+                ]
+            ),
+            {},
+        ),
+        wishes,
+    )
+    own = (EngineWish("other", {"model": "deep"}),)
+
+    one = await desk.speaking_with(own, "default")
+    again = await desk.speaking_with(own, "acme")
+
+    assert (one.name, one.model, again.tenant) == ("other", "deep", "acme")
+    assert one.engine is again.engine
+    assert (await desk.speaking("", "default")).name == "builtin"

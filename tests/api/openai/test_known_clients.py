@@ -1,10 +1,12 @@
 """What clients that people have send, request by request: LiveKit's OpenAI plug-in and Open WebUI.
 
-Their code is not here; the requests are written down as they leave those programs.
+Their code is not here; the requests are written down as they leave those programs. LiveKit's
+plug-in itself (livekit-plugins-openai 1.8.9) has spoken, heard and chatted with a Parley.
 """
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import wave
@@ -87,16 +89,23 @@ def events_of(body: str) -> list[dict[str, Any]]:
 
 
 async def test_livekit_is_spoken_to_in_mp3_and_may_knock_before() -> None:
-    wish = {"input": "Good day.", "model": "gpt-4o-mini-tts", "voice": "ash"}
-    wish |= {"response_format": "mp3", "speed": 1.0, "instructions": "Friendly."}
+    wish = {"input": "Good day.", "voice": "ash", "response_format": "mp3", "speed": 1.0}
+    plain = {**wish, "model": "tts-1", "stream_format": "audio"}
+    told = {**wish, "model": "gpt-4o-mini-tts", "stream_format": "sse", "instructions": "Kind."}
     async with audio_routes(speaks=FakeSynthesizer(word_ms=300)) as http:
         knock = await http.get("/", headers=LIVEKIT)
-        answer = await http.post("/audio/speech", json=wish, headers=LIVEKIT)
+        answer = await http.post("/audio/speech", json=plain, headers=LIVEKIT)
+        events = await http.post("/audio/speech", json=told, headers=LIVEKIT)
 
+    lines = [json.loads(line[len("data: ") :]) for line in events.text.splitlines() if line]
+    sound = b"".join(base64.b64decode(line["audio"]) for line in lines[:-1])
     assert knock.status_code == 404
     assert answer.headers["content-type"] == "audio/mpeg"
     assert answer.headers["x-request-id"]
     assert len(decoded(answer.content)) > 0.5 * 16_000
+    assert events.headers["content-type"].startswith("text/event-stream")
+    assert len(decoded(sound)) > 0.5 * 16_000
+    assert lines[-1]["type"] == "speech.audio.done" and lines[-1]["usage"]["output_tokens"]
 
 
 async def test_livekit_s_utterances_are_transcribed_in_both_forms_that_it_reads() -> None:

@@ -30,6 +30,7 @@ from parley.testing.engines import FakeChatter
 from parley.testing.faults import Fault
 from parley.testing.speech import FakeSynthesizer
 from parley.tools.spec import Tool
+from parley.transports.realtime.account import Budget
 from parley.transports.realtime.admission import Reception
 from parley.transports.realtime.socket import Guard, socket_router
 from tests.session.fakes import AGENT, FakeHouse
@@ -115,6 +116,7 @@ async def realtime_house(
     aliases: Mapping[str, str] | None = None,
     agents: Sequence[Agent] = (SILENT_AGENT,),
     max_calls: int = 10,
+    budget: Budget | None = None,
     tools: Sequence[Tool] = (),
     **engines: Any,
 ) -> AsyncIterator[RealtimeHouse]:
@@ -125,7 +127,7 @@ async def realtime_house(
         install_error_handlers(web)
         house = RealtimeHouse(calls, host, "")
         voices = _Voices(house)
-        web.include_router(socket_router(Reception(host, aliases or {}), guard, voices))
+        web.include_router(socket_router(Reception(host, aliases or {}, budget), guard, voices))
         web.add_middleware(RequestIds)
         async with _served(web) as address:
             house.address = address

@@ -114,6 +114,10 @@ class RtcClient(Client):
     async def speak(self, pcm: bytes) -> None:
         """Say s16le at 16 kHz; returns when the last sound has been sent."""
         self.say(pcm, VOICE_RATE_HZ)
+        await self.said()
+
+    async def said(self) -> None:
+        """Return when the last sound has been sent."""
         length = len(self.microphone.pcm)
         while self.microphone.at < length:  # noqa: ASYNC110 - a track tells nobody how far it is
             await asyncio.sleep(0.02)

@@ -8,6 +8,7 @@ from parley.engines.spec import Delta, ToolRequest
 from parley.session.turns import Listening
 from parley.testing.engines import FakeChatter
 from parley.testing.faults import Fault
+from parley.transports.realtime.apart import MOST_IN_ALL
 from tests.transports.realtime.house import broken_model, never_answers, realtime_house
 
 
@@ -69,6 +70,20 @@ async def test_one_that_is_cancelled_at_once_ends_too(listening: Listening):
         waiting = await client.done()
 
     assert (waiting["id"], waiting["status"]) == (response_id, "cancelled")
+
+
+async def test_only_so_many_may_wait(listening: Listening):
+    async with realtime_house(listening, llm=never_answers()) as house, house.client() as client:
+        for _ in range(MOST_IN_ALL + 1):
+            await client.send("response.create", response={"conversation": "none", "input": []})
+        error = await client.error()
+        begun = client.all("response.created")
+        await client.send("response.cancel", response_id=begun[-1]["response"]["id"])
+        await client.done()
+        await client.send("response.create", response={"conversation": "none", "input": []})
+        await client.until("response.created")
+
+    assert (error["code"], len(begun)) == ("too_many_responses", MOST_IN_ALL)
 
 
 async def test_a_failure_ends_it_alone(listening: Listening):

@@ -180,7 +180,7 @@ async def test_committed_turns_are_answered_when_asked(house: RtcHouse, words: b
             audio={"input": {"turn_detection": None, "transcription": {"model": "whisper-1"}}}
         )
         client.say(words, RATE_HZ)
-        await asyncio.sleep(len(words) / 2 / RATE_HZ)
+        await client.said()
         await client.send("input_audio_buffer.commit")
         heard = await client.until("conversation.item.input_audio_transcription.completed")
         await client.send("response.create")

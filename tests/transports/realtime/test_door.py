@@ -13,9 +13,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
 from parley.access.opening import Access, open_access
+from parley.engines.spec import Delta, Usage
 from parley.session.turns import Listening
 from parley.settings import Settings
 from parley.store.opening import open_store
+from parley.testing.engines import FakeChatter
 from tests.session.fakes import agent_with
 from tests.transports.realtime.client import check_event
 from tests.transports.realtime.house import RealtimeHouse, realtime_house
@@ -32,7 +34,8 @@ async def guarded(
         store = await stack.enter_async_context(open_store(settings))
         access = await stack.enter_async_context(open_access(settings, store))
         guard = access.guard.require("realtime")
-        yield await stack.enter_async_context(realtime_house(listening, guard=guard)), access
+        house = realtime_house(listening, guard=guard, budget=access.rates)
+        yield await stack.enter_async_context(house), access
 
 
 @pytest.fixture(autouse=True)
@@ -183,3 +186,36 @@ async def test_an_alias_leads_to_an_agent(listening: Listening):
         greeting = await client.done()
 
     assert greeting["output"][0]["content"][0]["transcript"] == "Hello there."
+
+
+async def test_what_a_session_uses_counts_for_its_keys_minute_and_is_told(
+    listening: Listening, tmp_path: Path
+):
+    async with guarded(listening, tmp_path, rate_requests=9, rate_tokens=40) as (house, access):
+        house.calls.llm = FakeChatter(lambda _: Delta(text="Noon.", usage=Usage(30, 12)))
+        new = await access.keys.create("test")
+        async with house.client(key=new.token) as client:
+            await client.ask()
+            told = await client.until("rate_limits.updated")
+        status, error, _ = await refusal(
+            f"{house.socket_url}?model=gpt-realtime",
+            additional_headers={"authorization": f"Bearer {new.token}"},
+        )
+
+    types = client.types()
+    by_name = {each.pop("name"): each for each in told["rate_limits"]}
+    assert types.index("rate_limits.updated") == types.index("response.done") + 1
+    assert 0 < by_name["tokens"].pop("reset_seconds") <= 60
+    assert by_name["tokens"] == {"limit": 40, "remaining": 0}
+    assert by_name["requests"]["remaining"] == 8
+    assert (status, error["code"]) == (429, "rate_limit_exceeded")
+
+
+async def test_a_key_without_limits_is_told_of_none(listening: Listening, tmp_path: Path):
+    async with guarded(listening, tmp_path) as (house, access):
+        new = await access.keys.create("test")
+        async with house.client(key=new.token) as client:
+            await client.ask()
+            await client.update()
+
+    assert client.all("rate_limits.updated") == []

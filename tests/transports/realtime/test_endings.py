@@ -173,14 +173,16 @@ async def test_who_reads_nothing_is_dropped_and_holds_nobody_up(
 ):
     monkeypatch.setattr(socket_media, "MOST_WAITING_BYTES", 4 * MIB)
     content = [{"type": "input_text", "text": "x" * 900_000}]
-    item = {"type": "message", "role": "user", "content": content}
-    message = json.dumps({"type": "conversation.item.create", "item": item})
+    item = {"type": "message", "role": "user", "content": content, "id": "large"}
+    create = json.dumps({"type": "conversation.item.create", "item": item})
+    message = json.dumps({"type": "conversation.item.retrieve", "item_id": "large"})
     options: dict[str, Any] = {"max_size": None, "compression": None, "max_queue": 1}
     async with (
         realtime_house(listening) as house,
         connect(f"{house.socket_url}?model=x", **options) as slow,
         house.client() as client,
     ):
+        await slow.send(create)
         sending = asyncio.create_task(_send(slow, message))
         await client.write("Hello.")
         quick = await client.ask()

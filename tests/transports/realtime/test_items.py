@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from parley.session.turns import Listening
+from parley.transports.realtime.record import MOST_CHARACTERS
 from tests.transports.realtime.client import Client
 from tests.transports.realtime.house import realtime_house
 
@@ -145,3 +146,16 @@ async def test_a_conversation_can_be_put_in_whole(listening: Listening):
     asked = house.asked[0][1:] if house.asked[0][0]["role"] == "system" else house.asked[0]
     assert [m["role"] for m in asked] == ["user", "assistant", "tool", "assistant", "user"]
     assert asked[1]["tool_calls"][0]["id"] == asked[2]["tool_call_id"] == "c1"
+
+
+async def test_a_conversation_has_no_more_text_than_models_could_ever_read(listening: Listening):
+    long = "x" * 1_000_000
+    async with realtime_house(listening) as house, house.client() as client:
+        for _ in range(MOST_CHARACTERS // len(long)):
+            item = await client.write(long)
+        await client.send("conversation.item.create", item=text(long))
+        error = await client.error()
+        await client.send("conversation.item.delete", item_id=item["id"])
+        await client.write(long)
+
+    assert (error["code"], error["param"]) == ("string_above_max_length", "item")

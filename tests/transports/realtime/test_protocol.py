@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import json
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from parley.core.errors import TooLarge
+from parley.core.json_marks import MOST_MARKS
 from parley.session.turns import Listening
-from parley.transports.realtime.client_events import CLIENT_EVENTS
+from parley.transports.realtime.client_events import CLIENT_EVENTS, read_object
+from parley.transports.realtime.sound import MOST_APPEND_BYTES, in_turns, unpacked
+from parley.transports.realtime.wire import Fault
 from tests.transports.realtime.house import RealtimeHouse, realtime_house
 
 NOT_UNDERSTOOD: list[tuple[str | bytes, str, str | None]] = [
@@ -153,3 +160,36 @@ async def _fuzz(house: RealtimeHouse) -> None:
 
     assert last["id"] == client.told[0]["session"]["id"]
     assert {e["error"]["type"] for e in client.all("error")} == {"invalid_request_error"}
+
+
+async def test_others_have_their_turn_while_megabytes_of_sound_are_taken():
+    pieces: list[int] = []
+    rounds = 0
+
+    async def count_rounds() -> None:
+        nonlocal rounds
+        while True:
+            rounds += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count_rounds())
+    sound = base64.b64encode(bytes(MOST_APPEND_BYTES)).decode()
+    event = await read_object(json.dumps({"type": "input_audio_buffer.append", "audio": sound}))
+    async for piece in in_turns(await unpacked(event["audio"])):
+        pieces.append(len(piece))
+    counting.cancel()
+
+    assert sum(pieces) == MOST_APPEND_BYTES
+    assert rounds >= 2 * len(pieces) - 2 and max(pieces) < 64 * 1024
+
+
+async def test_sound_beyond_the_limit_and_sound_that_is_none_are_refused():
+    with pytest.raises(Fault, match="at most"):
+        await unpacked("AAAA" * (MOST_APPEND_BYTES // 3 + 1))
+    with pytest.raises(Fault, match="not base64"):
+        await unpacked("AAA?")
+
+
+async def test_an_event_of_very_many_values_is_refused_unread():
+    with pytest.raises(TooLarge):
+        await read_object('{"type":[' + "[]," * MOST_MARKS)

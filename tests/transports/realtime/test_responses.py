@@ -155,6 +155,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"input": [{"type": "item_reference", "id": "nobody"}]}, "response.input.0"),
     ({"input": [{"type": "message", "role": "user"}]}, "response.input.0.content"),
     ({"tools": [{"type": "function"}]}, "response.tools.0.name"),
+    ({"prompt": {"id": "pmpt_1"}}, "response.prompt"),
 ]
 
 

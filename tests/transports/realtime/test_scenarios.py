@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pytest
 from fastapi import FastAPI
 
 from parley.agents.schema import Agent
-from parley.core.events import Event
-from parley.session.turns import Listening
 from parley.testing.realtime import RealtimeCaller, realtime_call
 from parley.testing.scenario import ScenarioRun, load_scenario
 from parley.transports.realtime.admission import Reception
@@ -23,35 +21,14 @@ from parley.transports.realtime.socket import socket_router
 from parley.transports.webrtc.options import WebRtcOptions
 from parley.transports.webrtc.signalling import Doors
 from tests.api.openai.written_house import served
-from tests.builtin_house import SCENARIOS, BuiltinHouse, builtin_house
+from tests.builtin_house import SCENARIOS, BuiltinHouse, HouseCall, Mouth, scenario_for
 from tests.transports.realtime.house import everybody
 from tests.transports.realtime.rtc import RtcClient, rtc_call
 
 AUDIBLE = 1000
 
 
-class Client(Protocol):
-    """A Realtime client, over whatever."""
-
-    async def speak(self, pcm: bytes) -> None: ...
-
-    def leave(self) -> None: ...
-
-
-class SpokenCall:
-    """A client's call as scenarios want it: the events are the house's own."""
-
-    def __init__(self, client: Client, house: BuiltinHouse, call_id: str) -> None:
-        self.speak = client.speak
-        self.leave = client.leave
-        self._house = house
-        self._call_id = call_id
-
-    def events_from(self, position: int) -> AsyncIterator[tuple[int, Event]]:
-        return self._house.events_of(self._call_id, position)
-
-
-Connect = Callable[[str, str], AbstractAsyncContextManager[Client]]
+Connect = Callable[[str, str], AbstractAsyncContextManager[Mouth]]
 
 
 def over_websocket(address: str, agent: str) -> AbstractAsyncContextManager[RealtimeCaller]:
@@ -66,15 +43,6 @@ def over_webrtc(address: str, agent: str) -> AbstractAsyncContextManager[RtcClie
 WAYS: dict[str, Connect] = {"websocket": over_websocket, "webrtc": over_webrtc}
 CAN: frozenset[str] = frozenset()
 """What scenarios may need and Realtime clients can do: they have no keypad and can't be held."""
-
-
-@pytest.fixture
-async def builtin(
-    listening: Listening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[BuiltinHouse]:
-    monkeypatch.setenv("PARLEY_DATA_DIR", str(tmp_path))
-    async with builtin_house(tmp_path, listening) as house:
-        yield house
 
 
 @asynccontextmanager
@@ -95,18 +63,16 @@ async def _any_voice(agent: Agent, wanted: str) -> str:
 @asynccontextmanager
 async def spoken_call(
     house: BuiltinHouse, address: str, agent: str, connect: Connect
-) -> AsyncIterator[tuple[SpokenCall, Any]]:
+) -> AsyncIterator[tuple[HouseCall, Any]]:
     before = house.calls_begun
     async with connect(address, agent or house.host.agent("", "default").name) as client:
-        yield SpokenCall(client, house, await house.call_after(before)), client
+        yield HouseCall(client, house, await house.call_after(before)), client
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
 async def test_the_call_goes_as_the_scenario_says(path: Path, way: str, builtin: BuiltinHouse):
-    scenario = load_scenario(path)
-    if lacking := set(scenario.needs) - CAN:
-        pytest.skip(f"needs {', '.join(sorted(lacking))}")
+    scenario = scenario_for(path, CAN)
     async with (
         realtime_door(builtin) as address,
         spoken_call(builtin, address, scenario.agent, WAYS[way]) as (call, _),

@@ -70,6 +70,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"tools": 5}, "session.tools"),
     ({"tools": ["look"]}, "session.tools.0"),
     ({"tools": [{"type": "function"}]}, "session.tools.0.name"),
+    (
+        {"tools": [{"type": "function", "name": "x", "description": "x" * 300_000}]},
+        "session.tools",
+    ),
     ({"tools": [{"type": "mcp", "server_label": "x"}]}, "session.tools"),
     ({"tool_choice": "sometimes"}, "session.tool_choice"),
     ({"max_output_tokens": 5000}, "session.max_output_tokens"),

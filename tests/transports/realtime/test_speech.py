@@ -274,3 +274,51 @@ async def test_the_sound_of_an_item_is_transcribed(listening: Listening, words: 
 
     assert item["content"] == [{"type": "input_audio", "transcript": HEARD}]
     assert house.asked[0][-1] == {"role": "user", "content": HEARD}
+
+
+SERVER_VAD = {"type": "server_vad", "silence_duration_ms": 5000}
+
+
+async def test_a_turn_that_is_detected_can_be_committed_before_its_end(
+    listening: Listening, words: bytes
+):
+    async with (
+        realtime_house(listening, stt=FakeTranscriber("one", "two")) as house,
+        house.client() as client,
+    ):
+        await client.update_input(turn_detection=SERVER_VAD, **READS)
+        begun = len(client.told)
+        await client.append(words)
+        await client.send("input_audio_buffer.commit")
+        await client.until("conversation.item.input_audio_transcription.completed")
+        first = client.told[begun:]
+        unasked = client.all("response.created")
+        await client.ask()
+        # Who goes on speaking begins another turn.
+        await client.append(words)
+        started = await client.until("input_audio_buffer.speech_started")
+        await client.send("input_audio_buffer.commit")
+        second = await client.until("input_audio_buffer.committed")
+        await client.ask()
+
+    assert [event["type"] for event in of_turn(first)] == TURN
+    assert len({e["item_id"] for e in first if "item_id" in e}) == 1
+    assert unasked == []
+    assert second["item_id"] == started["item_id"] != first[0]["item_id"]
+    assert [m["content"] for m in house.asked[1] if m["role"] == "user"] == ["one", "two"]
+
+
+async def test_silence_can_be_committed_while_turns_are_detected_and_nothing_cannot(
+    listening: Listening,
+):
+    async with realtime_house(listening) as house, house.client() as client:
+        await client.update_input(turn_detection=SERVER_VAD, **READS)
+        await client.append(bytes(pcm_bytes(300, RATE_HZ)))
+        await client.send("input_audio_buffer.commit")
+        done = await client.until("conversation.item.input_audio_transcription.completed")
+        await client.send("input_audio_buffer.commit")
+        error = await client.error()
+
+    assert done["transcript"] == ""
+    assert error["code"] == "input_audio_buffer_commit_empty"
+    assert house.asked == []

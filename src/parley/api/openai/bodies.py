@@ -11,9 +11,11 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
+from parley.api.body_room import make_room
 from parley.api.errors import bad_field
 from parley.core.answers import body_of
-from parley.core.errors import BadRequest, InvalidValue, TooLarge, UploadStalled
+from parley.core.errors import BadRequest, InvalidValue, NoRoom, TooLarge, UploadStalled
+from parley.core.json_marks import JsonMarks
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
@@ -28,12 +30,17 @@ LINGER_S = 1.0
 async def read_json(
     request: Request, shape: type[BodyT], *, most_bytes: int, stall_s: float
 ) -> BodyT:
-    """The body as a model. Raises the error of its first fault, ``TooLarge``, ``UploadStalled``."""
-    gathered = bytearray()
+    """The body as a model.
+
+    Raises the error of its first fault, ``TooLarge``, ``UploadStalled`` or ``NoRoom``.
+    """
+    gathered, marks = bytearray(), JsonMarks()
     try:
         async for piece in pieces_of(request, most_bytes=most_bytes, stall_s=stall_s):
+            marks.add(piece)
             gathered += piece
-    except TooLarge:
+            make_room(request, len(gathered))
+    except (TooLarge, NoRoom):
         await linger(request)
         raise
     try:

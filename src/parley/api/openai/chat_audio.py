@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import io
 import re
 import secrets
@@ -23,6 +22,7 @@ from parley.api.openai.encoders import SpeechEncoder, SpeechFormat
 from parley.api.openai.engines import HearingDesk, SpeakingDesk, SpeakingEngine
 from parley.api.openai.hearing import Listener
 from parley.api.openai.voices import local_voice
+from parley.core.base64_pieces import decoded_pieces
 from parley.core.errors import InvalidValue, UnsupportedValue
 from parley.engines.fallback.timing import closing
 from parley.engines.spec import (
@@ -116,8 +116,8 @@ class ChatAudio:
 
     def _opened(self, number: int, data: str) -> SoundFile:
         try:
-            sound = base64.b64decode(_DATA_URL.sub("", data[:128]) + data[128:], validate=True)
-        except (binascii.Error, ValueError) as error:
+            sound = b"".join(decoded_pieces(_DATA_URL.sub("", data[:128]) + data[128:]))
+        except ValueError as error:
             where = f"messages.{number}.content"
             message = f"{where}: the data of input_audio is no base64."
             raise InvalidValue(message, param=where) from error

@@ -118,10 +118,21 @@ class CatalogDesk:
         self._listed = ShelfList()
         self._listed_until_s = 0.0
         self._found: dict[tuple[SpeechKind, str, str], _Found] = {}
+        self._wished: dict[str, _Found] = {}
         self._choosing = asyncio.Lock()
 
     async def speaking(self, model: str, tenant: str) -> SpeakingEngine:
-        found = await self._find("tts", model, tenant)
+        return self._speaking(await self._find("tts", model, tenant), tenant)
+
+    async def speaking_with(self, wishes: Wishes, tenant: str) -> SpeakingEngine:
+        """The engine of these wishes, an agent's say."""
+        async with self._choosing:
+            name = repr([(wish.name, dict(wish.options)) for wish in wishes])
+            if name not in self._wished:
+                self._wished[name] = await self._open("tts", wishes)
+            return self._speaking(self._wished[name], tenant)
+
+    def _speaking(self, found: _Found, tenant: str) -> SpeakingEngine:
         spec, its_model = found.choice.spec, _model_of(found.choice)
         return SpeakingEngine(found.engine, spec.name, its_model, spec.owns_voice, tenant)
 
@@ -138,10 +149,13 @@ class CatalogDesk:
             return held
         async with self._choosing:
             wishes = await self._wishes_for(*key)
-            choice = await self._catalog.choose(kind, wishes)
-            await self._catalog.warm(choice)
-            self._found[key] = _Found(wishes, choice, self._catalog.chain(choice, _LIMITS))
+            self._found[key] = await self._open(kind, wishes)
             return self._found[key]
+
+    async def _open(self, kind: SpeechKind, wishes: Wishes) -> _Found:
+        choice = await self._catalog.choose(kind, wishes)
+        await self._catalog.warm(choice)
+        return _Found(wishes, choice, self._catalog.chain(choice, _LIMITS))
 
     async def _wishes_for(self, kind: SpeechKind, model: str, tenant: str) -> Wishes:
         if not model:

@@ -105,6 +105,7 @@ class Flow(StreamingResponse):
         except ClientGone:
             log.info("client_gone", path=scope["path"])
         except Exception as error:
+            # Too late for an error's answer, whatever it is: the broken-off body says it.
             if not self._has_begun:
                 raise
             reason = str(error) if isinstance(error, ParleyError) else repr(error)
@@ -157,6 +158,7 @@ async def with_errors_told(events: AsyncGenerator[bytes]) -> AsyncGenerator[byte
             log.warning("stream_failed", code=error.code, error=str(error))
             yield sse(envelope(error))
         except Exception as error:
+            # The head is sent: whatever breaks now can only be told as an event.
             if not has_begun:
                 raise
             log.error("stream_broke", exc_info=error)

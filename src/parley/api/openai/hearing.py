@@ -18,7 +18,8 @@ from parley.engines.stt.silence import is_nearly_silent
 
 # Decoded at a time: some milliseconds of work for a thread.
 _READ_MS = 5000
-_PIECE_MS = 1000
+# A recogniser that others use too is taken up by a piece at a time, and so is one that is stopped.
+_PIECE_MS = 200
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,7 @@ class _Responses:
                     yield named_sse(event)
                     has_begun = True
             except Exception as error:
+                # The head is sent: whatever breaks now can only be told as an event.
                 if not has_begun:
                     raise
                 for event in reply.failed(_plain(error)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, cast
 
 from starlette.requests import HTTPConnection
@@ -16,6 +17,7 @@ from parley.session.control import SessionControl
 from parley.session.host import Place
 from parley.session.media import CallMedia
 from parley.session.terms import CallTerms
+from parley.transports.realtime.account import Account, Budget, OpenAccount
 from parley.transports.realtime.session_config import SessionConfig
 
 AGENT = "agent:"
@@ -39,14 +41,19 @@ class Begun:
     place: Place
     config: SessionConfig
     terms: CallTerms
+    open_account: OpenAccount
 
 
 class Reception:
-    """``aliases`` are PARLEY_MODEL_ALIASES: other names for agents."""
+    """``aliases`` are PARLEY_MODEL_ALIASES: other names for agents. ``budget`` counts what
+    sessions use of their keys' minutes."""
 
-    def __init__(self, host: Host, aliases: Mapping[str, str]) -> None:
+    def __init__(
+        self, host: Host, aliases: Mapping[str, str], budget: Budget | None = None
+    ) -> None:
         self.host = host
         self._aliases = aliases
+        self._budget = budget
 
     def config_of(self, model: str, session: Mapping[str, Any], tenant: str) -> SessionConfig:
         """The session that the tenant would begin with. Raises ``Fault`` or ``NotFound``."""
@@ -94,7 +101,8 @@ class Reception:
             place.release()
             raise
         is_agent = is_agent and not config.transcribes
-        return Begun(place, config, CallTerms(is_agent, speaks=not config.transcribes))
+        terms = CallTerms(is_agent, speaks=not config.transcribes)
+        return Begun(place, config, terms, partial(Account, caller, self._budget))
 
     def _agent(self, model: str, tenant: str) -> tuple[Agent, bool]:
         """``agent:NAME`` is that agent; any other model is the default agent's engines alone."""

@@ -15,10 +15,13 @@ from parley.session.items import new_item_id
 from parley.session.reply import HandedBack, ReplyWish
 from parley.transports.realtime.response import Response, ResponseTerms, Send
 from parley.transports.realtime.session_form import PCM_RATE_HZ
+from parley.transports.realtime.wire import Fault
 
 log = get_logger(__name__)
 
 MOST_AT_ONCE = 8
+MOST_IN_ALL = 32
+"""With those that wait for their turn."""
 
 
 class Apart:
@@ -31,6 +34,12 @@ class Apart:
         self._room = asyncio.Semaphore(MOST_AT_ONCE)
 
     def begin(self, wish: ReplyWish, terms: ResponseTerms, voice: str = "") -> None:
+        """Raises ``Fault`` when too many wait already."""
+        if len(self._running) >= MOST_IN_ALL:
+            raise Fault(
+                f"{MOST_IN_ALL} responses out of band are under way or wait: let some of them end.",
+                code="too_many_responses",
+            )
         response = Response(terms, self._send, None)
         response.begin()
         work = self._respond(response, wish, voice)

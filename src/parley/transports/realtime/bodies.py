@@ -20,6 +20,7 @@ from parley.core.errors import (
     UnsupportedMedia,
     UploadStalled,
 )
+from parley.core.json_marks import JsonMarks
 from parley.transports.webrtc.sdp import MAX_SDP_BYTES
 
 MOST_BODY_BYTES = 512 * 1024
@@ -81,8 +82,9 @@ async def read_body(request: Request) -> bytes:
 
 
 def read_object(text: bytes, name: str = "") -> dict[str, Any]:
-    """A JSON object; ``name`` is the field that it is. Raises ``InvalidValue``."""
+    """A JSON object; ``name`` is the field that it is. Raises ``InvalidValue`` or ``TooLarge``."""
     what = name or "The body"
+    JsonMarks().add(text)
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:

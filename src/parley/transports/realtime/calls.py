@@ -124,7 +124,7 @@ class _Calls:
             call_id=call_id,
             on_over=partial(self._exchange.forget, call_id),
         )
-        talk = Talk(media, place.agent, begun.config, self._find_voice)
+        talk = Talk(media, place.agent, begun.config, self._find_voice, begun.open_account)
         media.carry(talk)
         connection = media.new_connection()
         try:

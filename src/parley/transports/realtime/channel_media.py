@@ -199,7 +199,7 @@ class ChannelMedia(WebRtcMedia):
 
     def _fitting(self, event: ServerEvent, text: str) -> str:
         connection = self._connection
-        most_bytes = connection.most_message_bytes if connection is not None else 0
+        most_bytes = connection.channel.most_message_bytes if connection is not None else 0
         length = len(text.encode())
         if not most_bytes or length <= most_bytes:
             return text

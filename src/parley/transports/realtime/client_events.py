@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, ValidationError
 
+from parley.core.json_marks import JsonMarks
 from parley.core.registry import did_you_mean
 from parley.transports.realtime.session_form import (
     MOST_TOKENS,
@@ -21,10 +22,12 @@ from parley.transports.realtime.session_form import (
     Voice,
     fault_of,
 )
+from parley.transports.realtime.sound import in_turns
 from parley.transports.realtime.wire import Fault
 
 ItemId = Annotated[str, Field(min_length=1, max_length=200)]
 MOST_METADATA = 16
+_SLICE = 1024 * 1024
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _SURROGATE_BYTES = re.compile(_SURROGATE.pattern.encode())
 
@@ -101,6 +104,7 @@ class ResponseWish(Form):
     metadata: (
         dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]] | None
     ) = Field(default=None, max_length=MOST_METADATA)
+    prompt: Any = None
 
 
 class CreateResponse(ClientEvent):
@@ -128,8 +132,11 @@ CLIENT_EVENTS: Mapping[str, type[ClientEvent]] = MappingProxyType(
 )
 
 
-def read_object(text: str | bytes) -> dict[str, Any]:
-    """The JSON object in a message. Raises ``Fault``."""
+async def read_object(text: str | bytes) -> dict[str, Any]:
+    """The JSON object in a message. Raises ``Fault`` or ``TooLarge``."""
+    marks = JsonMarks()
+    async for piece in in_turns(_slices(text)):
+        marks.add(piece)
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -140,6 +147,10 @@ def read_object(text: str | bytes) -> dict[str, Any]:
     if _may_hold_surrogates(text) and not _is_text(fields):
         raise Fault("The message holds half a character (a lone surrogate).", code="invalid_json")
     return fields
+
+
+def _slices(text: str | bytes) -> Iterator[str | bytes]:
+    return (text[at : at + _SLICE] for at in range(0, len(text), _SLICE))
 
 
 def _may_hold_surrogates(text: str | bytes) -> bool:

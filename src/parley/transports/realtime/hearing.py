@@ -11,7 +11,7 @@ from parley.session.items import new_item_id
 from parley.transports.realtime.client_items import Item
 from parley.transports.realtime.record import Record
 from parley.transports.realtime.session_config import SessionConfig
-from parley.transports.realtime.sound import bytes_per_ms, unpacked
+from parley.transports.realtime.sound import bytes_per_ms, in_turns, unpacked
 from parley.transports.realtime.wire import Fault, ServerEvent, server_event
 
 LEAST_COMMIT_MS = 100
@@ -34,7 +34,8 @@ class Ears(Protocol):
 
 
 class Hearing:
-    """``on_turn_told`` is called whenever a turn has become an item."""
+    """``on_turn_told`` is called whenever a turn has become an item, ``on_heard`` with the length
+    in ms of each that was heard."""
 
     def __init__(
         self,
@@ -42,11 +43,13 @@ class Hearing:
         record: Record,
         config: SessionConfig,
         on_turn_told: Callable[[], None],
+        on_heard: Callable[[float], None],
     ) -> None:
         self._ears = ears
         self._record = record
         self._config = config
         self._on_turn_told = on_turn_told
+        self._on_heard = on_heard
         self._open_item = ""
         self._started_ms = 0.0
         self._lengths_ms: dict[str, float] = {}
@@ -61,21 +64,22 @@ class Hearing:
 
     # ── sound that comes in events ───────────────────────────────────────────────────────
 
-    def append(self, audio: object) -> None:
-        sound = unpacked(audio)
-        length_ms = len(sound) / bytes_per_ms(self._config.form.audio.input.format.type)
-        self._waiting_ms += length_ms
-        self._appended_ms += length_ms
-        self._ears.hear(sound)
+    async def append(self, audio: str) -> None:
+        sound = await unpacked(audio)
+        per_ms = bytes_per_ms(self._config.form.audio.input.format.type)
+        async for piece in in_turns(sound):
+            self._waiting_ms += len(piece) / per_ms
+            self._appended_ms += len(piece) / per_ms
+            self._ears.hear(piece)
 
     async def commit(self, conversation: Conversation) -> None:
         """The client says that its user has finished. Raises ``Fault``."""
-        if self._config.form.audio.input.turn_detection is not None:
-            raise Fault(
-                "Turns are detected here: they are committed by themselves. Set turn_detection "
-                "to null to commit them yourself.",
-                code="unsupported_value",
-            )
+        detects = self._config.form.audio.input.turn_detection is not None
+        if detects:
+            await self._ears.heard()
+            if await conversation.end_turn() is not False:
+                # The end of the turn tells of itself.
+                return
         if self._ears.carries_sound and self._waiting_ms < LEAST_COMMIT_MS:
             raise Fault(
                 f"The buffer holds {self._waiting_ms:.0f} ms of sound; a turn has at least "
@@ -86,7 +90,11 @@ class Hearing:
         self._lengths_ms[item_id], self._waiting_ms = self._waiting_ms, 0.0
         await self._ears.heard()
         self._committed(item_id)
-        await conversation.commit_audio(item_id)
+        if detects:
+            # Nobody has spoken: that is all that there is to understand.
+            self._transcribed(item_id, "")
+        else:
+            await conversation.commit_audio(item_id)
 
     async def clear(self, conversation: Conversation) -> None:
         self._waiting_ms = 0.0
@@ -164,6 +172,7 @@ class Hearing:
             return
         self._record.get(item_id)["content"] = [{"type": "input_audio", "transcript": text}]
         length_ms = self._lengths_ms.pop(item_id, 0.0)
+        self._on_heard(length_ms)
         if not self._config.tells_transcripts:
             return
         about = "conversation.item.input_audio_transcription"

@@ -33,4 +33,5 @@ class IdleTimer:
         try:
             await self._expire()
         except Exception:
+            # Nobody awaits this task, so nobody else would tell of what went wrong.
             log.exception("realtime_idle_broke")

@@ -33,8 +33,8 @@ from parley.transports.realtime.client_items import (
 from parley.transports.realtime.record import Record
 from parley.transports.realtime.response import ResponseTerms, Send
 from parley.transports.realtime.session_config import MOST_TOKENS, SessionConfig, choice_of
-from parley.transports.realtime.session_form import Modality
-from parley.transports.realtime.sound import Decoder, unpacked
+from parley.transports.realtime.session_form import Modality, no_prompt
+from parley.transports.realtime.sound import Decoder, in_turns, unpacked
 from parley.transports.realtime.wire import Fault, new_id, server_event
 
 HEARING_RATE_HZ = 16_000
@@ -82,6 +82,7 @@ class Itemising:
         told = shown(item, item_id)
         for at, text in heard.items():
             told["content"][at]["transcript"] = text
+        self._record.require_room(told)
         before = self._record.add(told, after)
         self._remember(item_id, item, heard, after or "")
         for kind in ("added", "done"):
@@ -118,6 +119,8 @@ class Itemising:
         usual = self._config.usual_reply()
         if wish is None:
             return usual
+        if wish.prompt is not None:
+            raise no_prompt("response.prompt")
         tools = None if wish.tools is None else tuple(tool.schema_of() for tool in wish.tools)
         spoken = _is_spoken(wish.output_modalities)
         return ReplyWish(
@@ -173,9 +176,11 @@ class Itemising:
         heard: dict[int, str] = {}
         for at, part in enumerate(item.content):
             if isinstance(part, InputAudio) and part.audio and not part.transcript:
+                sound = await unpacked(part.audio, "item.content")
                 decoder = Decoder(self._config.form.audio.input.format.type, HEARING_RATE_HZ)
-                pcm = decoder.push(unpacked(part.audio, "item.content")) + decoder.flush()
-                heard[at] = await self._conversation.hear(Audio(pcm, HEARING_RATE_HZ))
+                pcm = [decoder.push(piece) async for piece in in_turns(sound)]
+                whole = Audio(b"".join([*pcm, decoder.flush()]), HEARING_RATE_HZ)
+                heard[at] = await self._conversation.hear(whole)
         return heard
 
     def _remember(self, item_id: str, item: AnyItem, heard: dict[int, str], after: str) -> None:

@@ -114,6 +114,9 @@ class ClientVoice(BaseOutputTransport):
         return False
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        if isinstance(frame, InterruptionFrame) and (speaker := self._media_senders.get(None)):
+            # A word that got out behind it would be taken for the next reply's first.
+            speaker._audio_queue.reset()  # pyright: ignore[reportPrivateUsage]
         if isinstance(frame, _ENDS) and direction is FrameDirection.DOWNSTREAM:
             await super().process_frame(PlayedOutFrame(), direction)
         await super().process_frame(frame, direction)

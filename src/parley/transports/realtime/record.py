@@ -10,6 +10,8 @@ from parley.transports.realtime.client_items import Item
 from parley.transports.realtime.wire import Fault
 
 MOST_ITEMS = 2000
+MOST_CHARACTERS = 8_000_000
+"""Of all items that clients put in: many times what models can read."""
 
 
 @dataclass
@@ -43,6 +45,7 @@ class Record:
     def __init__(self) -> None:
         self._items: OrderedDict[str, Item] = OrderedDict()
         self._heard: dict[str, Heard] = {}
+        self._sizes: dict[str, int] = {}
 
     def __contains__(self, item_id: str) -> bool:
         return item_id in self._items
@@ -61,6 +64,22 @@ class Record:
             raise Fault(f"There is no item {item_id}.", code=code, param=param)
         return item
 
+    def require_room(self, item: Item) -> None:
+        """Raises ``Fault`` where a client has put in as much as it may."""
+        if len(self._items) >= MOST_ITEMS:
+            raise Fault(
+                f"The conversation has {MOST_ITEMS} items: delete some of them.",
+                code="too_many_items",
+                param="item",
+            )
+        if sum(self._sizes.values()) + _size_of(item) > MOST_CHARACTERS:
+            raise Fault(
+                f"The conversation would have more than {MOST_CHARACTERS:,} characters: delete "
+                "some of its items.",
+                code="string_above_max_length",
+                param="item",
+            )
+
     def add(self, item: Item, after: str | None = None) -> str | None:
         """Put the item in its place and return which comes before it. Raises ``Fault``."""
         if item["id"] in self._items:
@@ -69,16 +88,18 @@ class Record:
             self.get(after, "previous_item_id")
         before = self.last_id if after is None else after
         self._items[item["id"]] = item
+        self._sizes[item["id"]] = _size_of(item)
         if after is not None:
             self._move_behind(item["id"], after)
         if len(self._items) > MOST_ITEMS:
             oldest, _ = self._items.popitem(last=False)
             self._heard.pop(oldest, None)
+            self._sizes.pop(oldest, None)
         return None if before == FRONT else before
 
     def delete(self, item_id: str) -> None:
         self.get(item_id, code="item_delete_invalid_item_id")
-        del self._items[item_id]
+        del self._items[item_id], self._sizes[item_id]
         self._heard.pop(item_id, None)
 
     def said(self, item_id: str) -> Heard:
@@ -103,3 +124,11 @@ class Record:
         at = 0 if after == FRONT else order.index(after) + 1
         for each in [item_id, *order[at:]]:
             self._items.move_to_end(each)
+
+
+def _size_of(item: Item) -> int:
+    """The characters of its texts."""
+    texts = [item.get("arguments"), item.get("output")]
+    for part in item.get("content", ()):
+        texts += [part.get("text"), part.get("transcript")]
+    return sum(len(text) for text in texts if text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +24,8 @@ from parley.transports.realtime.session_form import (
 from parley.transports.realtime.wire import Fault, new_id
 
 LONGEST_SESSION_S = 3600
+MOST_TOOL_CHARACTERS = 256 * 1024
+"""Every change of the session checks its tools again, and every answer to one shows them."""
 _UNSURE_WAIT_MS = {"low": 3000, "high": 250}
 """How long an unfinished sentence is waited for; medium and auto are the agent's own."""
 _NOTICING_MS = 80
@@ -80,7 +82,11 @@ class SessionConfig:
                 code="invalid_value",
                 param="session.type",
             )
-        merged = copy.deepcopy(self._fields)
+        if "tools" in change:
+            _require_short(change["tools"])
+        # Nothing below these two levels is ever changed in place.
+        audio = {side: dict(part) for side, part in self._fields["audio"].items()}
+        merged = {**self._fields, "audio": audio}
         for name, value in change.items():
             if name == "audio":
                 _merge_audio(merged, value)
@@ -227,6 +233,16 @@ def _usual(agent: Agent, kind: str, *, is_agent: bool) -> dict[str, Any]:
             "output": {"format": pcm, "voice": agent.voice, "speed": 1.0},
         },
     }
+
+
+def _require_short(tools: object) -> None:
+    length = len(json.dumps(tools))
+    if length > MOST_TOOL_CHARACTERS:
+        raise Fault(
+            f"The tools have {length:,} characters; a session takes {MOST_TOOL_CHARACTERS:,}.",
+            code="string_above_max_length",
+            param="session.tools",
+        )
 
 
 def _merge_audio(merged: dict[str, Any], change: object) -> None:

@@ -177,11 +177,7 @@ def read_form(fields: Mapping[str, Any]) -> SessionForm:
                 param="session.tools",
             )
     if fields.get("prompt") is not None:
-        raise Fault(
-            "Prompts that OpenAI keeps can't be had here: put the text into instructions.",
-            code="unsupported_value",
-            param="session.prompt",
-        )
+        raise no_prompt("session.prompt")
     try:
         form = SessionForm.model_validate(fields)
     except ValidationError as error:
@@ -192,6 +188,14 @@ def read_form(fields: Mapping[str, Any]) -> SessionForm:
             param="session.output_modalities",
         )
     return form
+
+
+def no_prompt(param: str) -> Fault:
+    return Fault(
+        "Prompts that OpenAI keeps can't be had here: put the text into instructions.",
+        code="unsupported_value",
+        param=param,
+    )
 
 
 def fault_of(error: ValidationError, within: str, given: object) -> Fault:

@@ -103,7 +103,9 @@ class _Visit:
         self._host = reception.host
         call_id = begun.place.call.id
         self._media = SocketMedia(call_id)
-        self._talk = Talk(self._media, begun.place.agent, begun.config, find_voice)
+        self._talk = Talk(
+            self._media, begun.place.agent, begun.config, find_voice, begun.open_account
+        )
         self._media.carry(self._talk)
 
     async def hold(self) -> None:
@@ -129,7 +131,7 @@ class _Visit:
 
     async def _read(self) -> None:
         await self._media.has_begun.wait()
-        while self._media.ended_with is None:
+        while not self._media.has_left:
             try:
                 message = await self._socket.receive()
             except (RuntimeError, WebSocketDisconnect):

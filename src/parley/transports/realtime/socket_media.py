@@ -68,6 +68,11 @@ class SocketMedia(PlainMedia):
         if not self._left.done():
             self._left.set_result(reason)
 
+    @property
+    def has_left(self) -> bool:
+        """Whether nothing that the client still sends matters."""
+        return self._left.done()
+
     # ── CallMedia ────────────────────────────────────────────────────────────────────────
 
     def input(self) -> ClientSound:
@@ -132,7 +137,7 @@ class SocketMedia(PlainMedia):
     # ── Line ─────────────────────────────────────────────────────────────────────────────
 
     def send(self, event: ServerEvent) -> None:
-        if self.ended_with is not None:
+        if self.ended_with is not None or self._waiting_bytes > MOST_WAITING_BYTES:
             return
         text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
         self._waiting_bytes += len(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from parley.core.events import (
 )
 from parley.core.log import get_logger
 from parley.session.control import SessionControl
+from parley.transports.realtime.account import OpenAccount
 from parley.transports.realtime.apart import Apart
 from parley.transports.realtime.client_events import (
     CLIENT_EVENTS,
@@ -56,9 +58,15 @@ class Talk:
     """
 
     def __init__(
-        self, line: Line, agent: Agent, config: SessionConfig, find_voice: FindVoice
+        self,
+        line: Line,
+        agent: Agent,
+        config: SessionConfig,
+        find_voice: FindVoice,
+        open_account: OpenAccount,
     ) -> None:
         self._line = line
+        self._account = open_account(line.send)
         self._agent = agent
         self.config = config
         self._find_voice = find_voice
@@ -66,7 +74,7 @@ class Talk:
         self._control: SessionControl | None = None
         self._held: list[ServerEvent] | None = None
         self.record = Record()
-        self._hearing = Hearing(line, self.record, config, self._turn_told)
+        self._hearing = Hearing(line, self.record, config, self._turn_told, self._account.heard)
         self.replies = Replies(
             self.send_in_order,
             self.record,
@@ -100,7 +108,7 @@ class Talk:
         self._control = control
         conversation = control.conversation
         self._in_force = InForce(control, self._agent, self.config, self._find_voice)
-        self._apart = Apart(conversation, self._line.send)
+        self._apart = Apart(conversation, self._say)
         self._items = Itemising(conversation, self.record, self._line.send, self.config)
         await self._in_force.apply()
 
@@ -110,14 +118,17 @@ class Talk:
         self._idle.stop()
         if self._control is not None:
             await self._apart.close()
+        await self._account.close()
 
     # ── the client ───────────────────────────────────────────────────────────────────────
 
     async def receive(self, message: str | bytes) -> None:
         """Do what a client event asks, or say why not."""
         event_id = ""
+        # Whoever sends thousands at once must leave others their turn.
+        await asyncio.sleep(0)
         try:
-            fields = read_object(message)
+            fields = await read_object(message)
             event_id = _id_of(fields)
             event = read_event(fields)
             await self._handle[type(event)](event)
@@ -142,7 +153,7 @@ class Talk:
     async def _append(self, event: AppendAudio) -> None:
         if not self._line.carries_sound:
             raise Fault("Over WebRTC sound travels in the audio track, not in events.")
-        self._hearing.append(event.audio)
+        await self._hearing.append(event.audio)
 
     async def _commit(self, _: CommitAudio) -> None:
         await self._hearing.commit(self.control.conversation)
@@ -259,7 +270,7 @@ class Talk:
         if self.config.transcribes:
             return
         if self._held is None:
-            self._line.send(event)
+            self._say(event)
         else:
             self._held.append(event)
 
@@ -271,7 +282,12 @@ class Talk:
     def _turn_told(self) -> None:
         held, self._held = self._held, None
         for event in held or ():
-            self._line.send(event)
+            self._say(event)
+
+    def _say(self, event: ServerEvent) -> None:
+        self._line.send(event)
+        if event["type"] == "response.done":
+            self._account.answered(event)
 
 
 def _id_of(fields: Mapping[str, Any]) -> str:
