@@ -7,7 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from parley.core.errors import CallNotLive, NoAnswer, NotReady, NotSupported, QuestionPending
+from parley.core.errors import (
+    CallNotLive,
+    FarSideRefused,
+    NoAnswer,
+    NotReady,
+    NotSupported,
+    QuestionPending,
+)
 from parley.core.events import (
     AgentSpeechStarted,
     AgentText,
@@ -137,14 +144,24 @@ async def test_nothing_is_said_to_who_is_not_there_yet_or_is_leaving(house: Fake
 
 
 class Switchboard(FakeTransport):
-    """A transport that can hand callers on."""
+    """A transport that can hand callers on, have them wait and press keys."""
 
     def __init__(self) -> None:
         super().__init__()
         self.targets: list[str] = []
+        self.done: list[str] = []
 
     async def transfer(self, target: str) -> None:
         self.targets.append(target)
+
+    async def hold(self) -> None:
+        self.done.append("hold")
+
+    async def resume(self) -> None:
+        self.done.append("resume")
+
+    async def send_dtmf(self, digits: str) -> None:
+        self.done.append(digits)
 
 
 async def test_a_call_is_handed_on_and_everybody_is_told(house: FakeHouse):
@@ -158,6 +175,25 @@ async def test_a_call_is_handed_on_and_everybody_is_told(house: FakeHouse):
 
         assert switchboard.targets == ["+49 30 1234"]
         assert told.target == "+49 30 1234"
+
+
+class Stubborn(FakeTransport):
+    """A telephone whose other side hands nobody on."""
+
+    async def transfer(self, target: str) -> None:
+        raise FarSideRefused("The call couldn't be transferred: the line is busy (486).")
+
+
+async def test_a_far_side_that_refuses_is_told_as_that_and_the_call_goes_on(house: FakeHouse):
+    async with house.host() as host:
+        call = start_call(host, transport=Stubborn())
+        await call.until("turn_ended")
+
+        with pytest.raises(FarSideRefused, match="the line is busy"):
+            await live(host).transfer("sip:100@127.0.0.1")
+
+        assert not live(host).is_ending
+        assert "call_transferred" not in call.names()
 
 
 async def test_a_transport_that_hands_on_nobody_says_so(house: FakeHouse):

@@ -56,3 +56,28 @@ async def test_the_script_reckons_with_days_in_the_agent_s_time_zone(desk: Desk)
 
     assert engines.thinking.time_zone == "Asia/Tokyo"
     assert "woken" not in engines.hearing.grammar
+
+
+async def test_an_agent_s_recordings_lie_beside_its_own_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PARLEY_DATA_DIR", str(tmp_path))
+    for folder in ("agents", "agents/tenants/acme"):
+        (tmp_path / folder / "recordings").mkdir(parents=True)
+        name = folder.rpartition("/")[2]
+        (tmp_path / folder / f"{name}.yaml").write_text("tools: [recordings]\n")
+        (tmp_path / folder / "recordings" / f"{name}.wav").write_bytes(b"")
+    settings = load_settings(env_file=tmp_path / ".env")
+    agents = AgentCatalog.from_settings(settings)
+    agents.load()
+    catalog = EngineCatalog.from_settings(settings)
+    desk = Desk(agents, catalog, ToolCatalog())
+
+    found = {
+        agent.name: desk.tools_for(agent, "acme")[0].parameters["properties"]["name"]["enum"]
+        for agent in agents.of("acme")
+        if agent.name in ("agents", "acme")
+    }
+
+    await catalog.close()
+    assert found == {"agents": ["agents.wav"], "acme": ["acme.wav"]}

@@ -92,6 +92,9 @@ class Agents:
                 return agent
         raise NotFound(f"There is no agent {name!r}.")
 
+    def file_of(self, agent: Agent) -> None:
+        """They were never written down."""
+
 
 class House:
     """A desk over engines that a test can reach into."""

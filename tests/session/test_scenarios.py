@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from parley.core.call import CallInfo
-from parley.session.turns import Listening
 from parley.testing.scenario import ScenarioRun, load_scenario
 from parley.testing.transport import FakeTransport
-from tests.builtin_house import SCENARIOS, BuiltinHouse, builtin_house
-
-
-@pytest.fixture
-async def builtin(
-    listening: Listening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[BuiltinHouse]:
-    monkeypatch.setenv("PARLEY_DATA_DIR", str(tmp_path))
-    async with builtin_house(tmp_path, listening) as house:
-        yield house
+from tests.builtin_house import SCENARIOS, BuiltinHouse
 
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)

@@ -30,7 +30,9 @@ def test_a_provider_gives_all_its_tools_in_order():
 
     tools = catalog.tools_for(["clock", "telephone", "calendar"])
 
-    assert catalog.names() == ["calendar", "clock", "telephone"]
+    assert catalog.names() == [
+        "calendar", "clock", "hold", "keypad", "recordings", "telephone", "transfer",
+    ]  # fmt: skip
     assert names(tools) == [
         "current_time", "hang_up", "adjust_speech", "free_times", "book_appointment",
         "move_appointment", "cancel_appointment", "list_appointments",
@@ -79,7 +81,7 @@ def test_what_changes_something_is_not_interrupted():
     ("wanted", "message"),
     [
         (["calender"], 'There is no tool "calender". Did you mean calendar?'),
-        (["weather"], "Known: calendar, clock, telephone."),
+        (["weather"], "Known: calendar, clock, hold, keypad, recordings, telephone, transfer."),
         (["calendar.book"], 'There is no tool "calendar.book". Did you mean'),
         (["clock", "clock"], 'The tool "current_time" is given twice.'),
         ([{"calendar": {"open": "9"}}], 'Tool calendar: there is no option "open". Did you mean'),

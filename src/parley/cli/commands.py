@@ -10,6 +10,7 @@ from typing import Any
 
 from parley import __version__
 from parley.cli.agents import CHECK_AGENTS, LIST_AGENTS
+from parley.cli.call import CALL
 from parley.cli.db import CURRENT_DB, UPGRADE_DB
 from parley.cli.engines import ENGINE_VOICES, ENGINES
 from parley.cli.keys import CREATE_KEY, LIST_KEYS, REVOKE_KEY, ROTATE_KEY
@@ -34,6 +35,7 @@ FAMILIES = {
 VERBS = (
     SERVE,
     CHECK,
+    CALL,
     ENGINES,
     ENGINE_VOICES,
     LIST_MODELS,

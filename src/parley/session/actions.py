@@ -71,6 +71,7 @@ class ToolActions:
         collector = DigitCollector(wanted, line.tts.options.language)
         keypad = line.caller.keypad
         keypad.collector = collector
+        line.stt.hears_secret = wanted.is_secret
         asking = asyncio.create_task(self._ask(prompt, collector), name=f"ask:{self.call_id}")
         try:
             return await collector.collect(self._control.fall_silent)
@@ -79,6 +80,7 @@ class ToolActions:
             await asyncio.gather(asking, return_exceptions=True)
             if keypad.collector is collector:
                 keypad.collector = None
+                line.stt.hears_secret = False
 
     async def _ask(self, prompt: str, collector: DigitCollector) -> None:
         if prompt:

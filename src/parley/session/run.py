@@ -84,14 +84,10 @@ async def run_call(
         # Nothing broke: nobody was there, or wanted to talk.
         reason = error.reason
         log.info("call_not_taken", reason=reason, why=error.message)
-        announcer.announce(
-            CallFailed(call_id=call.id, code=error.code, message=error.message, hint=error.hint)
-        )
+        announcer.announce(_failure(call, error))
     except ParleyError as error:
         log.error("call_failed", code=error.code, error=str(error))
-        announcer.announce(
-            CallFailed(call_id=call.id, code=error.code, message=error.message, hint=error.hint)
-        )
+        announcer.announce(_failure(call, error))
     except Exception:
         # Whatever breaks, it ends this call alone: nobody above could do more about it.
         log.exception("call_broke")
@@ -106,6 +102,10 @@ async def run_call(
         await _within(TEARDOWN_LIMIT_S, media.hang_up(reason))
         log.info("call_ended", reason=reason, duration_s=duration_s)
         house.bus.publish(ended)
+
+
+def _failure(call: CallInfo, error: ParleyError) -> CallFailed:
+    return CallFailed(call_id=call.id, code=error.code, message=error.message, hint=error.hint)
 
 
 class _Session:

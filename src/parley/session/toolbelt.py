@@ -56,6 +56,8 @@ class Toolbelt:
                 cancel_on_interruption=not tool.outlives_speech,
                 timeout_secs=tool.timeout_s + 5,
             )
+            if tool.hides_arguments:
+                llm.hide_arguments(tool.name)
 
     async def close(self) -> None:
         """Wait shortly for what must not be interrupted, then let go."""

@@ -8,12 +8,11 @@ import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from parley.agents.schema import Agent
-from parley.core.errors import ToolFailed
 from parley.core.events import Event
+from parley.core.tasks import end
 from parley.engines.fallback.chain import Replacement
 from parley.engines.llm.guarding import Guard
 from parley.engines.spec import (
@@ -29,12 +28,12 @@ from parley.session.house import EngineDesk, Toolshed
 from parley.session.pipeline import CallEngines, Replaceable
 from parley.session.round_memory import RoundMemory
 from parley.session.toolbelt import Toolbelt, as_call
-from parley.tools.spec import DigitsGiven, DigitsWanted, Tool, ToolCall
+from parley.session.written_actions import WrittenActions
+from parley.tools.spec import Tool, ToolCall
 
 MOST_ROUNDS = 8
 """So often the model may ask for tools in one turn; then it has to answer."""
 CLOSING_S = 2.0
-_NO_CALL = "This conversation is in writing: there is no telephone call."
 
 
 def new_turn_id() -> str:
@@ -53,45 +52,6 @@ class Asked:
     id: str = field(default_factory=new_turn_id)
     tools: tuple[ToolSchema, ...] = ()
     options: ChatOptions = field(default_factory=ChatOptions)
-
-
-class WrittenActions:
-    """``CallActions`` where there is no call: what a tool says becomes part of the reply."""
-
-    def __init__(self, call_id: str) -> None:
-        self._call_id = call_id
-        self.said: list[str] = []
-
-    @property
-    def call_id(self) -> str:
-        return self._call_id
-
-    async def say(self, text: str) -> None:
-        self.said.append(text)
-
-    async def hang_up(self) -> None:
-        """There is no line to hang up; the tool's own rule ends the turn."""
-
-    async def adjust_speech(self, *, speed: float = 1.0, volume: float = 1.0) -> None:
-        raise ToolFailed("This conversation is in writing: there is no voice to adjust.")
-
-    async def transfer(self, target: str) -> None:
-        raise ToolFailed(_NO_CALL)
-
-    async def hold(self) -> None:
-        raise ToolFailed(_NO_CALL)
-
-    async def resume(self) -> None:
-        raise ToolFailed(_NO_CALL)
-
-    async def send_digits(self, digits: str) -> None:
-        raise ToolFailed(_NO_CALL)
-
-    async def collect_digits(self, wanted: DigitsWanted, prompt: str = "") -> DigitsGiven:
-        raise ToolFailed(_NO_CALL)
-
-    async def play(self, file: Path, *, interruptible: bool = True) -> bool:
-        raise ToolFailed(_NO_CALL)
 
 
 class TurnRunner:
@@ -146,8 +106,7 @@ class TurnRunner:
         """Wait shortly for tools that must not be interrupted, then let go."""
         if self._running:
             _, late = await asyncio.wait(self._running, timeout=CLOSING_S)
-            for task in late:
-                task.cancel()
+            await end(*late)
 
     async def _run(self, belt: Toolbelt, turn: _Turn) -> None:
         """Run what the model wants, all at once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -14,8 +14,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from parley.engines.turn.smart_turn import SmartTurn
-from parley.engines.vad.silero import SileroVad
 from parley.session.turns import Listening
 from parley.transports.sip.call import SipDialog
 from parley.transports.sip.endpoint import SipEndpoint
@@ -131,14 +129,6 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
         )
     )
     return files
-
-
-@pytest.fixture(scope="session")
-def listening() -> Iterator[Listening]:
-    models = Listening(SileroVad(), SmartTurn())
-    models.warm_up()
-    yield models
-    models.close()
 
 
 @pytest.fixture

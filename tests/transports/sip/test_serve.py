@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.server import begin_server, running_server
+from tests.transports.sip.bare_caller import caller_at, free_port
 from tests.transports.sip.caller import phone_caller
 
 pytestmark = pytest.mark.timeout(240)
@@ -32,11 +33,22 @@ async def test_a_server_that_stops_lets_its_caller_hear_goodbye_and_takes_no_oth
             refusal = await late.refused("receptionist")
             await server.logged("call_ending", "reason=drain")
             goodbye = await caller.hear_goodbye()
-            code = await server.stop()
+            code = await server.process.wait()
 
     assert answer.status == 200
     assert (refusal.status, bool(refusal.header("retry-after"))) == (503, True)
     assert "drain" in goodbye.header("reason")
+    assert code == 0
+
+
+async def test_sound_alone_reaches_the_default_agent_where_a_port_is_set_for_it(tmp_path: Path):
+    port = free_port()
+    async with running_server(tmp_path, {"RTP_PORT": str(port), "PARLEY_DRAIN_S": "0"}) as server:
+        await server.logged(f"rtp://127.0.0.1:{port}")
+        async with caller_at(port) as caller:
+            await caller.hear(300)
+            code = await server.stop()
+
     assert code == 0
 
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from parley.core.errors import CallNotLive, NotSupported, ParleyError, UnsupportedMedia
+from parley.core.errors import CallNotLive, FarSideRefused, ParleyError, UnsupportedMedia
 from parley.transports.sip.addresses import Address
 from parley.transports.sip.bodies import content_type, sdp_of, with_sdp
 from parley.transports.sip.callbacks import changes_nothing, knows_no_type, wants_nothing
@@ -106,7 +106,7 @@ class SipDialog:
     async def reinvite(self, sdp: str) -> str:
         """Offer another description; the far side's answer to it.
 
-        Raises ``NotSupported`` where it is refused, and ``CallNotLive``.
+        Raises ``FarSideRefused``, and ``CallNotLive``.
         """
         async with self._own_change:
             response = await self._offer(sdp)
@@ -120,7 +120,7 @@ class SipDialog:
         self._require_live()
         if not response.is_success:
             why = f"{response.status} {printable(response.phrase)}".strip()
-            raise NotSupported(f"The far side refused to change the call: {why}.")
+            raise FarSideRefused(f"The far side refused to change the call: {why}.")
         self._dialog.refresh_target(response)
         self.remote_sdp = sdp_of(response)
         return self.remote_sdp

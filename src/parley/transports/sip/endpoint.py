@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from parley.core.errors import BadSettings, CallNotLive, InvalidValue
 from parley.core.log import get_logger
-from parley.transports.sip.addresses import SipUri, write_host
+from parley.transports.sip.addresses import Hop, SipUri, write_host
 from parley.transports.sip.call import SipDialog
 from parley.transports.sip.crew import Crew
 from parley.transports.sip.door import Door
@@ -146,25 +146,45 @@ class SipEndpoint:
         ring_limit_s: float = 60.0,
         prepare: Callable[[SipDialog], None] | None = None,
     ) -> OutgoingCall:
-        """Call somebody. ``target`` is a SIP or tel URI; ``caller`` is who we say that we are.
+        """Call somebody: ``dialling`` and ``place_call`` in one."""
+        dialling = self.dialling(
+            target,
+            caller=caller,
+            caller_name=caller_name,
+            headers=headers,
+            ring_limit_s=ring_limit_s,
+        )
+        return self.place_call(dialling, sdp, prepare)
 
-        ``prepare`` gets the call that comes of it, before anybody can say anything in it.
-
-        Raises ``InvalidValue``.
-        """
+    def dialling(
+        self,
+        target: str,
+        *,
+        caller: str = "",
+        caller_name: str = "",
+        headers: Iterable[tuple[str, str]] = (),
+        ring_limit_s: float = 60.0,
+    ) -> Dialling:
+        """How somebody is called. ``target`` is a SIP or tel URI; ``caller`` is who we say that we
+        are. Raises ``InvalidValue``."""
         uri = self._target(target)
         proxy = self._options.proxy
-        dialling = Dialling(
+        return Dialling(
             target=uri.text,
             hop=SipUri.read(proxy).hop if proxy else uri.hop,
-            sdp=sdp,
             caller=self._caller(caller),
             caller_name=caller_name,
             headers=tuple(map(_checked, headers)),
             routes=(_loose_route(proxy),) if proxy else (),
             ring_limit_s=ring_limit_s,
         )
-        call = OutgoingCall(self.line, dialling, prepare)
+
+    def place_call(
+        self, dialling: Dialling, sdp: str, prepare: Callable[[SipDialog], None] | None = None
+    ) -> OutgoingCall:
+        """Call. ``prepare`` gets the call that comes of it, before anybody can say anything in
+        it."""
+        call = OutgoingCall(self.line, dialling, sdp, prepare)
         self._outgoing.add(call)
         task = self._crew.spawn(call.run(), f"sip:{call.call_id}")
         task.add_done_callback(lambda _: self._outgoing.discard(call))
@@ -205,10 +225,20 @@ class SipEndpoint:
             raise InvalidValue(
                 f"{printable(wanted)[:80]!r} is nobody to call as: {error}.", param="caller"
             ) from error
-        if account.registrar:
-            return address_of_record(SipUri.read(account.registrar), account.username)
-        host = self._options.public_host or self._options.host
-        return f"sip:parley@{write_host(host)}"
+        gateway = account.registrar or (self._options.proxy if account.username else "")
+        if gateway:
+            return address_of_record(SipUri.read(gateway), account.username)
+        return f"sip:parley@{write_host(self.usual_host)}"
+
+    @property
+    def usual_host(self) -> str:
+        """What we call ourselves where nothing is known of who will hear it."""
+        return self._options.public_host or self._options.host
+
+    async def own_host_towards(self, hop: Hop) -> str:
+        """The address that a peer may know us by. Raises ``ConnectFailed``."""
+        flow = await self.line.transactions.flow_to(hop)
+        return self.line.sockets.own_address(flow)[0]
 
 
 def _loose_route(proxy: str) -> str:

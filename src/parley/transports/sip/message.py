@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -113,15 +114,16 @@ def long_name(name: str) -> str:
 
 
 @dataclass(eq=False)
-class Message:
+class Message(ABC):
     """What requests and responses share."""
 
     headers: Headers = field(default_factory=Headers)
     body: bytes = b""
 
     @property
+    @abstractmethod
     def start_line(self) -> str:
-        raise NotImplementedError
+        """The first line, which says whether it asks or answers."""
 
     def encode(self) -> bytes:
         """The message as it goes over the wire, with its Content-Length."""

@@ -52,7 +52,6 @@ class Dialling:
 
     target: str
     hop: Hop
-    sdp: str
     caller: str
     caller_name: str = ""
     headers: tuple[tuple[str, str], ...] = ()
@@ -67,12 +66,14 @@ class OutgoingCall:
         self,
         line: Line,
         dialling: Dialling,
+        sdp: str,
         prepare: Callable[[SipDialog], None] | None = None,
     ) -> None:
         self.ringing = asyncio.Event()
         self.call_id = new_call_id()
         self._line = line
         self._dialling = dialling
+        self._sdp = sdp
         self._prepare = prepare
         self._tag = new_tag()
         self._contact = ""
@@ -125,7 +126,7 @@ class OutgoingCall:
 
     def _request(self, extra: Lines) -> Request:
         dialling = self._dialling
-        headers, body = with_sdp(dialling.sdp)
+        headers, body = with_sdp(self._sdp)
         name = dialling.caller_name.replace("\\", "").replace('"', "")
         caller = f'"{printable(name)}" ' if name else ""
         lines = [

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from parley.core.call import EndReason
-from parley.core.errors import CallNotLive, NotSupported, ParleyError
+from parley.core.call import Ability, EndReason
+from parley.core.errors import CallNotLive, FarSideRefused, ParleyError
 from parley.core.events import AudioSkipped, CallHeld, CallResumed, DtmfReceived, Event
 from parley.core.log import get_logger
 from parley.session.media import PlainMedia
-from parley.transports.sip.call import SipDialog
 from parley.transports.sip.info_keys import RELAY, read_key, write_key
+from parley.transports.sip.ringing import Answered
 from parley.transports.sip.rtp.digits import check_digits
 from parley.transports.sip.rtp.line import LineListener, PhoneLine
 from parley.transports.webrtc.microphone import Microphone
@@ -26,6 +26,17 @@ MICROPHONE_LIMIT_MS = 400
 GOODBYE_LIMIT_S = 2.0
 
 _PIECES_PER_ACCOUNT = 50
+_REFUSALS = {
+    403: "that is not allowed",
+    404: "nobody is known under that number",
+    405: "the caller's side transfers no calls",
+    408: "nobody answered",
+    480: "nobody answered",
+    486: "the line is busy",
+    501: "the caller's side transfers no calls",
+    600: "the line is busy",
+    603: "the call was declined",
+}
 _ENDINGS: dict[str, EndReason] = {"far": "caller", "us": "agent", "lost": "error"}
 
 
@@ -35,6 +46,7 @@ class PhoneMedia(PlainMedia):
     """
 
     output_rate_hz = VOICE_RATE_HZ
+    abilities: frozenset[Ability] = frozenset({"digits", "hold", "transfer"})
 
     def __init__(
         self,
@@ -48,7 +60,7 @@ class PhoneMedia(PlainMedia):
         self._microphone = Microphone(MICROPHONE_LIMIT_MS)
         self._announce: Callable[[Event], None] | None = None
         self._unheard: list[Event] = []
-        self._call: SipDialog | None = None
+        self._call: Answered | None = None
         self._end: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
         self._closing: asyncio.Task[None] | None = None
         self._pieces = 0
@@ -58,7 +70,7 @@ class PhoneMedia(PlainMedia):
         self._input = CallerInput(self._microphone, asyncio.Queue())
         self._output = CallerOutput(self.line.playout, _nobody_reads, passes_voice_on=False)
 
-    def take_over(self, call: SipDialog) -> None:
+    def take_over(self, call: Answered) -> None:
         """The call was answered, and may say so any moment."""
         self._call = call
         call.on_reinvite = self._change
@@ -67,7 +79,7 @@ class PhoneMedia(PlainMedia):
         call.over.add_done_callback(lambda over: self._leave(_ENDINGS[over.result().by]))
 
     @property
-    def call(self) -> SipDialog:
+    def call(self) -> Answered:
         if self._call is None or self._call.over.done():
             raise CallNotLive("The call is over.")
         return self._call
@@ -109,7 +121,7 @@ class PhoneMedia(PlainMedia):
         for digit in digits:
             status = await call.send_info(RELAY, write_key(digit))
             if not 200 <= status < 300:
-                raise NotSupported(f"The far side takes no keys: {status} to INFO.")
+                raise FarSideRefused(f"The far side takes no keys: {status} to INFO.")
 
     async def hold(self) -> None:
         self.line.accept(await self.call.reinvite(self.line.hold()))
@@ -121,11 +133,8 @@ class PhoneMedia(PlainMedia):
         """Hand the caller on; our part of the call ends once the target has taken it."""
         status = await self.call.refer(target)
         if not 200 <= status < 300:
-            raise NotSupported(
-                f"The call couldn't be transferred: {status}.",
-                hint="486 and 600 mean busy, 403 and 603 declined, 408 and 480 that nobody "
-                "answered; 405 and 501 that the caller's side transfers no calls.",
-            )
+            why = _REFUSALS.get(status, "the other side refused")
+            raise FarSideRefused(f"The call couldn't be transferred: {why} ({status}).")
         self._leave("agent")
 
     async def hang_up(self, reason: EndReason) -> None:

@@ -4,53 +4,42 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from functools import partial
 from types import TracebackType
 from typing import Protocol
 
-from parley.agents.schema import Agent
 from parley.core.call import CallInfo
-from parley.core.errors import CallNotLive, ParleyError
-from parley.core.log import get_logger
-from parley.session.control import SessionControl
-from parley.session.host import Place
-from parley.session.media import CallMedia
+from parley.session.dialling import Dial
 from parley.settings import Settings
 from parley.transports.sip.addresses import write_uri
+from parley.transports.sip.attendant import Attendant, Host
+from parley.transports.sip.dialler import Dialler, OutHost
 from parley.transports.sip.endpoint import SipEndpoint
-from parley.transports.sip.incoming import IncomingInvite
 from parley.transports.sip.options import SipOptions
-from parley.transports.sip.phone_media import PhoneMedia
+from parley.transports.sip.ringing import Ringing
 from parley.transports.sip.rtp.codecs import G722, OPUS, PCMA, PCMU
 from parley.transports.sip.rtp.line import LineListener, LineOptions, PhoneLine
 from parley.transports.sip.rtp.ports import PortRange
 from parley.transports.sip.rtp.wheel import Wheel
-from parley.transports.sip.who_answers import agent_for, caller_of, refuse
 from parley.transports.webrtc.opus import Libopus
-
-log = get_logger(__name__)
 
 # What our own Contact says: a PBX that we registered with calls us by it.
 OWN_NAME = "parley"
 
 
-class Host(Protocol):
-    """What the telephone needs of the session: ``SessionHost`` is one."""
-
-    def agent(self, name: str, tenant: str) -> Agent: ...
-
-    def admit(self, call: CallInfo) -> Place: ...
-
-    def start(self, place: Place, media: CallMedia) -> SessionControl: ...
+class TelephoneHost(OutHost, Host, Protocol):
+    """What calls in both directions need of the session."""
 
 
 @dataclass(frozen=True)
 class TelephoneOptions:
-    """``rtp_ports`` are the first and the last port for sound, both included."""
+    """``rtp_ports`` are the first and the last port for sound, both included. Sound is taken at
+    ``rtp_host`` and sent to ``rtp_public_host``; "" means as SIP does."""
 
     sip: SipOptions = field(default_factory=SipOptions)
     line: LineOptions = field(default_factory=LineOptions)
     rtp_ports: tuple[int, int] = (10_000, 20_000)
+    rtp_host: str = ""
+    rtp_public_host: str = ""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> TelephoneOptions:
@@ -58,29 +47,37 @@ class TelephoneOptions:
         return cls(
             sip=SipOptions.from_settings(settings),
             line=LineOptions(codecs=(OPUS, G722, PCMU, PCMA)),
-            rtp_ports=(settings.rtp_min_port, settings.rtp_max_port),
+            rtp_ports=settings.rtp_range,
+            rtp_host=settings.rtp_bind_ip,
+            rtp_public_host=settings.rtp_ip,
         )
 
 
 class Telephone:
     """Use it as an async context manager; leaving it hangs up what is still going."""
 
-    def __init__(self, options: TelephoneOptions, host: Host) -> None:
+    def __init__(self, options: TelephoneOptions, host: TelephoneHost) -> None:
         """Raises ``BadSettings``."""
         self._options = options
-        self._host = host
-        self._own_names = frozenset({OWN_NAME, options.sip.account.username} - {""})
-        self._ports = PortRange(options.sip.host or "0.0.0.0", *options.rtp_ports)
+        self._ports = PortRange(
+            options.rtp_host or options.sip.host or "0.0.0.0", *options.rtp_ports
+        )
         self._wheel = Wheel()
         self._libopus = _libopus()
-        self._open: set[PhoneMedia] = set()
+        self._attendant = Attendant(
+            host,
+            self._new_line,
+            transport="sip",
+            own_names=frozenset({OWN_NAME, options.sip.account.username} - {""}),
+        )
         self._stack = AsyncExitStack()
-        self.endpoint = SipEndpoint(options.sip, self._take_call)
+        self.endpoint = SipEndpoint(options.sip, self._attendant.take)
+        self._dialler = Dialler(host, self.endpoint, self._line_towards, self._attendant.open)
 
     @property
     def live_calls(self) -> int:
         """Calls that hold a line."""
-        return len(self._open)
+        return len(self._attendant.open)
 
     @property
     def address(self) -> str:
@@ -106,54 +103,27 @@ class Telephone:
         """Take no new calls."""
         self.endpoint.drain()
 
-    async def _take_call(self, invite: IncomingInvite) -> None:
-        try:
-            place = self._host.admit(self._call_of(invite))
-            try:
-                await place.reserve()
-                invite.ring()
-                media = await self._answer(invite, place.call.id)
-            except BaseException:
-                place.release()
-                raise
-        except CallNotLive:
-            raise
-        except ParleyError as error:
-            log.info("sip_call_refused", peer=invite.source[0], code=error.code, why=str(error))
-            refuse(invite, error)
-            return
-        self._host.start(place, media)
+    async def dial(self, wish: Dial) -> CallInfo:
+        """Begin to call somebody, as ``Dialler.dial`` does."""
+        return await self._dialler.dial(wish)
 
-    def _call_of(self, invite: IncomingInvite) -> CallInfo:
-        """Raises ``NotFound``."""
-        agent = agent_for(invite, self._host, self._own_names)
-        return CallInfo(agent=agent, transport="sip", caller=caller_of(invite))
+    def _line_towards(self, own_host: str, listener: LineListener) -> PhoneLine:
+        return self._make_line(self._options.line, own_host, listener)
 
-    async def _answer(self, invite: IncomingInvite, call_id: str) -> PhoneMedia:
-        """Take the call; return when it has been acknowledged and both sides can be heard."""
-        media = PhoneMedia(call_id, partial(self._new_line, invite), self._open.discard)
-        self._open.add(media)
-        try:
-            ours = media.line.answer(invite.offer) if invite.offer else media.line.offer()
-            call = await invite.answer(ours, media.take_over)
-            if not invite.offer:
-                media.line.accept(call.remote_sdp)
-        except BaseException:
-            await media.hang_up("error")
-            raise
-        return media
-
-    def _new_line(self, invite: IncomingInvite, listener: LineListener) -> PhoneLine:
+    def _new_line(self, invite: Ringing, listener: LineListener) -> PhoneLine:
         options = self._options.line
         if invite.carrier == "tls":
             # Its keys travel in the description, so they are secret here and nowhere else.
             options = replace(options, secrecy="allowed")
+        return self._make_line(options, invite.own_host, listener)
+
+    def _make_line(self, options: LineOptions, own_host: str, listener: LineListener) -> PhoneLine:
         return PhoneLine(
             options,
             self._ports,
             self._wheel,
             listener,
-            host=invite.own_host,
+            host=self._options.rtp_public_host or own_host,
             libopus=self._libopus,
         )
 

@@ -17,7 +17,7 @@ from parley.core.errors import (
     QuotaExceeded,
     Refused,
 )
-from parley.transports.sip.incoming import IncomingInvite
+from parley.transports.sip.ringing import Ringing
 
 AGENT_HEADER = "x-parley-agent"
 RETRY_AFTER_S = 5
@@ -32,7 +32,7 @@ class Agents(Protocol):
     def agent(self, name: str, tenant: str) -> Agent: ...
 
 
-def agent_for(invite: IncomingInvite, agents: Agents, own_names: frozenset[str]) -> str:
+def agent_for(invite: Ringing, agents: Agents, own_names: frozenset[str]) -> str:
     """The name of the agent that is called; "" is the default one. Raises ``NotFound``.
 
     What was dialled counts first, then what a trusted peer says. A number that is no agent's name
@@ -58,7 +58,7 @@ def _is_agent(name: str, agents: Agents) -> bool:
     return True
 
 
-def caller_of(invite: IncomingInvite) -> str:
+def caller_of(invite: Ringing) -> str:
     """Who calls, as a URI: a trusted peer knows better than the From that a telephone wrote."""
     if invite.is_trusted:
         told = _URI.search(invite.headers.get("p-asserted-identity", ""))
@@ -67,7 +67,7 @@ def caller_of(invite: IncomingInvite) -> str:
     return invite.caller
 
 
-def refuse(invite: IncomingInvite, error: ParleyError) -> None:
+def refuse(invite: Ringing, error: ParleyError) -> None:
     """Tell the caller why not, in SIP's words."""
     status = _status_of(error)
     retry_after_s = 0

@@ -114,11 +114,11 @@ class FarEnd(asyncio.DatagramProtocol):
         self.changed = asyncio.Event()
         self._transport: asyncio.DatagramTransport | None = None
 
-    async def open(self, host: str = LOOPBACK) -> FarEnd:
+    async def open(self, host: str = LOOPBACK, port: int = 0) -> FarEnd:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         loop = asyncio.get_running_loop()
         self._transport, _ = await loop.create_datagram_endpoint(
-            lambda: self, (host, 0), family=family
+            lambda: self, (host, port), family=family
         )
         return self
 

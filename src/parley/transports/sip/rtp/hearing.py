@@ -1,16 +1,15 @@
-"""What comes in: the caller's sound at 16 kHz, without gaps, and the keys that are pressed."""
+"""What comes in: the caller's sound at one rate, without gaps, and the keys that are pressed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
-from aiortc.rtp import RtpPacket
-
 from parley.core.audio import Resampler, pcm_bytes
 from parley.transports.sip.agreement import Negotiated
 from parley.transports.sip.rtp.codecs import Codec, make_decoder
 from parley.transports.sip.rtp.digits import DigitReceiver
+from parley.transports.sip.rtp.packet import RtpPacket
 from parley.transports.sip.rtp.reports import Reception
 from parley.transports.stream import PIECE_MS, Pieces, StreamReceiver
 from parley.transports.webrtc.microphone import CALLER_RATE_HZ
@@ -20,11 +19,11 @@ from parley.transports.webrtc.opus import Libopus
 QUIET_AFTER_S = 0.1
 # A process that was stuck for longer doesn't make up for all of it.
 _MAX_FILLED_MS = 1000
-_PIECE_BYTES = pcm_bytes(PIECE_MS, CALLER_RATE_HZ)
 
 
 class Hearing:
-    """Gives 20 ms pieces to ``on_sound`` for as long as the call lasts, once sound has come.
+    """Gives 20 ms pieces at ``rate_hz`` to ``on_sound`` for as long as the call lasts, once sound
+    has come.
 
     Where the far side sends nothing (DTX, hold, a dead network), silence is heard: whoever waits
     for the end of a sentence must not wait for a packet.
@@ -35,17 +34,23 @@ class Hearing:
         on_sound: Callable[[bytes], None],
         on_digit: Callable[[str], None],
         libopus: Libopus | None,
+        *,
+        rate_hz: int = CALLER_RATE_HZ,
     ) -> None:
         self.reception: Reception | None = None
         self.foreign_packets = 0
         self._digits = DigitReceiver(on_digit)
         self._event_ssrc: int | None = None
         self._libopus = libopus
-        self._pieces = Pieces(CALLER_RATE_HZ, on_sound)
+        self._rate_hz = rate_hz
+        self._pieces = Pieces(rate_hz, on_sound)
+        self._quiet = bytes(pcm_bytes(PIECE_MS, rate_hz))
         self._agreed: Negotiated | None = None
+        self._voice_types: frozenset[int] = frozenset()
+        self._known_types: frozenset[int | None] = frozenset()
         self._receiver: StreamReceiver | None = None
         self._past: dict[str, float] = {}
-        self._upsampler: Resampler | None = None
+        self._resampler: Resampler | None = None
         self._is_pausing = False
         self._heard_s: float | None = None
         """When sound came last; None before the first."""
@@ -53,6 +58,8 @@ class Hearing:
 
     def agree(self, agreed: Negotiated) -> None:
         before, self._agreed = self._agreed, agreed
+        self._voice_types = frozenset((agreed.heard_type, agreed.payload_type))
+        self._known_types = self._voice_types | {agreed.event_type, agreed.noise_type}
         if before is None or before.codec is not agreed.codec:
             self._change_codec(agreed.codec)
 
@@ -63,28 +70,22 @@ class Hearing:
         )
         self.reception = None
         self._is_pausing = False
-        self._upsampler = None
-        if codec.heard_hz != CALLER_RATE_HZ:
-            self._upsampler = Resampler(codec.heard_hz, CALLER_RATE_HZ)
+        self._resampler = None
+        if codec.heard_hz != self._rate_hz:
+            self._resampler = Resampler(codec.heard_hz, self._rate_hz)
             # It keeps two milliseconds of its first piece back. Let that be silence: from then on
             # every packet gives a whole piece, and none waits for the next.
-            self._upsampler.push(bytes(pcm_bytes(PIECE_MS, codec.heard_hz)))
+            self._resampler.push(bytes(pcm_bytes(PIECE_MS, codec.heard_hz)))
 
     def knows(self, payload_type: int) -> bool:
-        agreed = self._agreed
-        return agreed is not None and payload_type in (
-            agreed.heard_type,
-            agreed.payload_type,
-            agreed.event_type,
-            agreed.noise_type,
-        )
+        return payload_type in self._known_types
 
     def take(self, packet: RtpPacket, now_s: float) -> None:
         """A packet of the call; those of types that weren't agreed on only count."""
         agreed, receiver = self._agreed, self._receiver
         if agreed is None or receiver is None:
             return
-        if packet.payload_type in (agreed.heard_type, agreed.payload_type):
+        if packet.payload_type in self._voice_types:
             self._count(packet, agreed.codec, now_s)
             receiver.take(packet, has_sound=agreed.may_hear)
             if agreed.may_hear:
@@ -115,7 +116,7 @@ class Hearing:
             filled = min(pieces, _MAX_FILLED_MS // PIECE_MS)
             self._receiver.rest(filled * PIECE_MS)
             for _ in range(filled):
-                self._pieces.put(bytes(_PIECE_BYTES))
+                self._pieces.put(self._quiet)
 
     def finish(self) -> None:
         """Nothing more will come."""
@@ -138,4 +139,4 @@ class Hearing:
         self.reception.add(packet.sequence_number, packet.timestamp, now_s)
 
     def _decoded(self, pcm: bytes) -> None:
-        self._pieces.put(pcm if self._upsampler is None else self._upsampler.push(pcm))
+        self._pieces.put(pcm if self._resampler is None else self._resampler.push(pcm))

@@ -1,4 +1,4 @@
-"""One call's sound: everything between its SDP and the 16 kHz that a session hears."""
+"""One call's sound: everything between its SDP and what a session hears and says."""
 
 from __future__ import annotations
 
@@ -7,43 +7,47 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
-from aiortc.rtp import RtpPacket
-
 from parley.core.errors import CallNotLive, NotSupported
 from parley.transports.sip.agreement import Negotiated, OurSide, Secrecy
 from parley.transports.sip.negotiation import Negotiation
 from parley.transports.sip.rtp.codecs import G722, OPUS, PCMA, PCMU, Codec
 from parley.transports.sip.rtp.digits import check_digits
 from parley.transports.sip.rtp.hearing import Hearing
+from parley.transports.sip.rtp.packet import RtpPacket
 from parley.transports.sip.rtp.playout import PhonePlayout
-from parley.transports.sip.rtp.ports import PortRange
 from parley.transports.sip.rtp.post import Post
 from parley.transports.sip.rtp.reports import Reporter
 from parley.transports.sip.rtp.voice import Voice
 from parley.transports.sip.rtp.wheel import Wheel
+from parley.transports.sip.rtp.wire import Wires
+from parley.transports.webrtc.microphone import CALLER_RATE_HZ
 from parley.transports.webrtc.opus import Libopus
 from parley.transports.webrtc.sender import VOICE_RATE_HZ
 
 
 @dataclass(frozen=True, slots=True)
 class LineOptions:
-    """What all calls have in common. ``voice_hz`` is the rate of the agent's sound (8, 16 or
-    24 kHz); ``silence_limit_s`` 0 sets no limit to a far side that sends nothing."""
+    """What all calls have in common. ``heard_hz`` is the rate at which the caller is heard and
+    ``voice_hz`` that of the agent's sound; ``silence_limit_s`` 0 sets no limit to a far side that
+    sends nothing. ``goodbye_ends``: an RTCP BYE counts as such a silence, where no other signal
+    ends a call."""
 
     codecs: tuple[Codec, ...] = (G722, PCMU, PCMA)
     packet_ms: int = 20
     secrecy: Secrecy = "off"
     sends_silence: bool = True
     ahead_ms: int = 60
+    heard_hz: int = CALLER_RATE_HZ
     voice_hz: int = VOICE_RATE_HZ
     silence_limit_s: float = 30.0
+    goodbye_ends: bool = False
 
 
 class LineListener(Protocol):
     """Who a line tells of what happens on it; nothing here may wait or raise."""
 
     def on_sound(self, pcm: bytes) -> None:
-        """20 ms of the caller at 16 kHz."""
+        """20 ms of the caller at ``heard_hz``."""
         ...
 
     def on_digit(self, digit: str) -> None: ...
@@ -65,34 +69,38 @@ class PhoneLine:
     """A call's media, from ``answer`` or ``offer`` and ``accept`` to ``close``.
 
     ``playout`` takes the agent's voice, as that of a browser's call does. ``host`` is the address
-    that the far side is told. Making one raises ``CallLimitReached`` when all ports are taken.
+    that the far side is told. A ``playout`` of the caller's own outlives the line. Making one
+    raises ``CallLimitReached`` when all ports are taken.
     """
 
     def __init__(
         self,
         options: LineOptions,
-        ports: PortRange,
+        wires: Wires,
         wheel: Wheel,
         listener: LineListener,
         *,
         host: str = "",
         libopus: Libopus | None = None,
+        playout: PhonePlayout | None = None,
     ) -> None:
-        self.playout = PhonePlayout(options.ahead_ms, rate_hz=options.voice_hz)
+        self.playout = playout or PhonePlayout(options.ahead_ms, rate_hz=options.voice_hz)
         self._options = options
-        self._ports = ports
+        self._wires = wires
         self._wheel = wheel
         self._listener = listener
         self._loop = asyncio.get_running_loop()
-        self._pair = ports.take()
-        self._hearing = Hearing(listener.on_sound, listener.on_digit, libopus)
-        self._post = Post(self._pair, self._hearing.knows, self._take, self._take_report)
+        self._wire = wires.take()
+        self._hearing = Hearing(
+            listener.on_sound, listener.on_digit, libopus, rate_hz=options.heard_hz
+        )
+        self._post = Post(self._wire, self._hearing.knows, self._take, self._take_report)
         self._voice = Voice(
             self.playout, self._post.send_rtp, libopus, sends_silence=options.sends_silence
         )
         self._reporter = Reporter()
         codecs = tuple(codec for codec in options.codecs if codec is not OPUS or libopus)
-        place = host or ports.host, self._pair.port
+        place = host or wires.host, self._wire.port
         self._negotiation = Negotiation(OurSide(*place, codecs, options.packet_ms, options.secrecy))
         self._agreed: Negotiated | None = None
         self._heard_s: float | None = None
@@ -109,7 +117,13 @@ class PhoneLine:
 
     @property
     def port(self) -> int:
-        return self._pair.port
+        return self._wire.port
+
+    @property
+    def heard_ssrc(self) -> int | None:
+        """The stream that is heard; None until one is."""
+        reception = self._hearing.reception
+        return None if reception is None else reception.ssrc
 
     @property
     def is_held(self) -> bool:
@@ -225,6 +239,9 @@ class PhoneLine:
     def _take_report(self, data: bytes, now_s: float) -> None:
         if not self._reporter.take(data, self._voice.sent(), now_s):
             self._post.counters.malformed += 1
+        if self._reporter.far_left and self._options.goodbye_ends and not self._silence_told:
+            self._silence_told = True
+            self._listener.on_silence()
 
     def counters(self) -> Mapping[str, float]:
         """What became of the sound, for logs and metrics."""
@@ -254,7 +271,7 @@ class PhoneLine:
                 self._reporter.write_goodbye(self._voice.sent(), self._hearing.reception, now_s)
             )
         self._post.close()
-        self._ports.release(self._pair)
+        self._wires.release(self._wire)
         self._hearing.finish()
         self._voice.digits.give_up(CallNotLive("The call ended before all keys were sent."))
         self.playout.clear()

@@ -6,16 +6,15 @@ import asyncio
 import random
 import socket
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from parley.core.errors import BadSettings, CallLimitReached
+from parley.transports.sip.agreement import Address
+from parley.transports.sip.rtp.wire import Take, Wire, open_socket, read_one
 
 # Late packets of the last call shouldn't be the first ones of the next.
 REST_S = 2.0
-# Expedited forwarding (RFC 3246), what networks know voice by.
-_VOICE_CLASS = 0xB8
-_RECEIVE_BUFFER_BYTES = 256 * 1024
 
 
 @dataclass(eq=False, slots=True)
@@ -26,9 +25,21 @@ class PortPair:
     rtcp: socket.socket
     port: int
 
-    @property
-    def family(self) -> socket.AddressFamily:
-        return self.rtp.family
+    def listen(self, on_rtp: Take, on_rtcp: Take) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self.rtp, partial(read_one, self.rtp, on_rtp))
+        loop.add_reader(self.rtcp, partial(read_one, self.rtcp, on_rtcp))
+
+    def mute(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self.rtp)
+        loop.remove_reader(self.rtcp)
+
+    def send_rtp(self, data: bytes, target: Address) -> None:
+        self.rtp.sendto(data, target)
+
+    def send_rtcp(self, data: bytes, target: Address) -> None:
+        self.rtcp.sendto(data, target)
 
     def close(self) -> None:
         self.rtp.close()
@@ -50,7 +61,6 @@ class PortRange:
             )
         self.host = host
         self.capacity = len(ports)
-        self._family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._rest_s = rest_s
         start = random.randrange(len(ports))
         self._free = deque(ports[start:] + ports[:start])
@@ -70,9 +80,9 @@ class PortRange:
             hint="Widen the range of RTP ports, or try again when a call has ended.",
         )
 
-    def release(self, pair: PortPair) -> None:
-        pair.close()
-        self._resting.append((asyncio.get_running_loop().time() + self._rest_s, pair.port))
+    def release(self, wire: Wire) -> None:
+        wire.close()
+        self._resting.append((asyncio.get_running_loop().time() + self._rest_s, wire.port))
 
     def _wake(self) -> None:
         now_s = asyncio.get_running_loop().time()
@@ -82,28 +92,11 @@ class PortRange:
     def _bind(self, port: int) -> PortPair | None:
         rtp = rtcp = None
         try:
-            rtp = self._open(port)
-            rtcp = self._open(port + 1)
+            rtp = open_socket(self.host, port)
+            rtcp = open_socket(self.host, port + 1)
         except OSError:
             for opened in (rtp, rtcp):
                 if opened is not None:
                     opened.close()
             return None
         return PortPair(rtp, rtcp, port)
-
-    def _open(self, port: int) -> socket.socket:
-        opened = socket.socket(self._family, socket.SOCK_DGRAM)
-        try:
-            opened.setblocking(False)
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
-            # Voice goes without the mark as well, where marking isn't allowed.
-            with suppress(OSError):
-                if self._family == socket.AF_INET:
-                    opened.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _VOICE_CLASS)
-                else:
-                    opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _VOICE_CLASS)
-            opened.bind((self.host, port))
-        except BaseException:
-            opened.close()
-            raise
-        return opened

@@ -1,21 +1,16 @@
-"""A call's two sockets: what comes in is checked, what goes out goes to the right place."""
+"""A call's post: what comes in is checked, what goes out goes to the right place."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-
-from aiortc.rtp import RtpPacket, is_rtcp
 
 from parley.transports.sip.agreement import Address, Negotiated
 from parley.transports.sip.rtp.latch import Latch
-from parley.transports.sip.rtp.ports import PortPair
+from parley.transports.sip.rtp.packet import RtpPacket, is_report, read_packet
 from parley.transports.sip.rtp.secrecy import NotGenuine, Secrets
-
-MAX_DATAGRAM_BYTES = 2048
+from parley.transports.sip.rtp.wire import Wire
 
 
 @dataclass(slots=True)
@@ -37,22 +32,21 @@ class Post:
 
     def __init__(
         self,
-        pair: PortPair,
+        wire: Wire,
         knows: Callable[[int], bool],
         on_rtp: Callable[[RtpPacket, float], None],
         on_rtcp: Callable[[bytes, float], None],
     ) -> None:
         self.counters = PostCounters()
         self.latch = Latch()
-        self._pair = pair
+        self._wire = wire
         self._knows = knows
         self._on_rtp = on_rtp
         self._on_rtcp = on_rtcp
         self._secrets = Secrets()
         self._agreed: Negotiated | None = None
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(pair.rtp, partial(self._read, pair.rtp, self._take))
-        self._loop.add_reader(pair.rtcp, partial(self._read, pair.rtcp, self._take_report))
+        wire.listen(self._take, self._take_report)
 
     def agree(self, agreed: Negotiated) -> None:
         self._agreed = agreed
@@ -60,19 +54,9 @@ class Post:
         self.latch.name(agreed.remote, self._loop.time())
 
     def close(self) -> None:
-        self._loop.remove_reader(self._pair.rtp)
-        self._loop.remove_reader(self._pair.rtcp)
+        self._wire.mute()
 
     # ── in ───────────────────────────────────────────────────────────────────────────────
-
-    def _read(self, opened: socket.socket, take: Callable[[bytes, Address], None]) -> None:
-        # One at a time: asking whether there is another costs as much as being told of it.
-        try:
-            data, address = opened.recvfrom(MAX_DATAGRAM_BYTES)
-        except OSError:
-            # Nothing there after all, or an earlier datagram of ours found nobody.
-            return
-        take(data, address[:2])
 
     def _take(self, data: bytes, address: Address) -> None:
         agreed, now_s = self._agreed, self._loop.time()
@@ -80,7 +64,7 @@ class Post:
             return
         if not self.latch.admits(address, now_s):
             self.counters.strangers += 1
-        elif is_rtcp(data):
+        elif is_report(data):
             if agreed.shares_port:
                 self._take_report(data, address)
         else:
@@ -95,10 +79,10 @@ class Post:
     def _parse(self, data: bytes) -> RtpPacket | None:
         opener = self._secrets.opener
         try:
-            return RtpPacket.parse(data if opener is None else opener.open_rtp(data))
+            return read_packet(data if opener is None else opener.open_rtp(data))
         except NotGenuine:
             self.counters.not_genuine += 1
-        except (ValueError, LookupError, ArithmeticError):
+        except ValueError:
             self.counters.malformed += 1
         return None
 
@@ -124,22 +108,27 @@ class Post:
         return self.latch.target is not None
 
     def send_rtp(self, packet: bytes) -> None:
-        seal = self._secrets.seal
-        self._send(self._pair.rtp, packet if seal is None else seal.close_rtp(packet), self._rtp)
+        target, seal = self.latch.target, self._secrets.seal
+        if target is None:
+            return
+        try:
+            self._wire.send_rtp(packet if seal is None else seal.close_rtp(packet), target)
+        except OSError:
+            self.counters.unsent += 1
 
     def send_rtcp(self, report: bytes) -> None:
-        seal = self._secrets.seal
-        opened = self._pair.rtcp
-        if self._agreed is not None and self._agreed.shares_port:
-            opened = self._pair.rtp
-        self._send(opened, report if seal is None else seal.close_rtcp(report), self._rtcp)
+        target, seal = self._report_target, self._secrets.seal
+        if target is None:
+            return
+        shares_port = self._agreed is not None and self._agreed.shares_port
+        send = self._wire.send_rtp if shares_port else self._wire.send_rtcp
+        try:
+            send(report if seal is None else seal.close_rtcp(report), target)
+        except OSError:
+            self.counters.unsent += 1
 
     @property
-    def _rtp(self) -> Address | None:
-        return self.latch.target
-
-    @property
-    def _rtcp(self) -> Address | None:
+    def _report_target(self) -> Address | None:
         """Beside the sound: where the SDP says, unless the sound comes from elsewhere."""
         target, agreed = self.latch.target, self._agreed
         if target is None or agreed is None:
@@ -149,11 +138,3 @@ class Post:
         if agreed.remote_rtcp is not None and target == agreed.remote:
             return agreed.remote_rtcp
         return target[0], min(target[1] + 1, 65_535)
-
-    def _send(self, opened: socket.socket, data: bytes, target: Address | None) -> None:
-        if target is None:
-            return
-        try:
-            opened.sendto(data, target)
-        except OSError:
-            self.counters.unsent += 1

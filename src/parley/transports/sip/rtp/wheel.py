@@ -110,5 +110,6 @@ class Wheel:
         try:
             member.turn(slot)
         except Exception:
+            # The wheel turns for all calls: one that breaks must not stop the others.
             log.exception("rtp_turn_failed")
             self.leave(member)
