@@ -79,6 +79,7 @@ async def measure(arguments: argparse.Namespace) -> dict[str, Figure]:
                 Pair("sphinx", Hearing(hears, pcm).once, web.transcription(pcm, BUILTIN)),
             ]
             figures = await _measured(pairs, arguments)
+            web.close()
     finally:
         await hears.close()
         await speaks.close()
@@ -211,6 +212,10 @@ class Web:
 
     def give_back(self, link: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
         self._idle.append(link)
+
+    def close(self) -> None:
+        for _, writer in self._idle:
+            writer.close()
 
 
 class Exchange:

@@ -207,7 +207,7 @@ def _print(found: Found, figures: dict[str, Figure]) -> None:
     ]
     head = ("stage", "p50 ms", "p95 ms", "share", "budget ms")
     print_table(f"{len(told)} turns with stages, {len(found.greetings_ms)} calls", head, rows)
-    print_table("promises", ("", "ms", "at most", ""), [_verdict(p, figures) for p in PROMISES])
+    print_table("promises", ("", "ms", "at most", ""), [verdict(p, figures) for p in PROMISES])
     shares = ", ".join(
         f"{name} {float(figures[key] or 0):.0%}"
         for name, key in (
@@ -239,7 +239,7 @@ def _row(label: str, values: Sequence[float], total: float, budget: float) -> tu
     )
 
 
-def _verdict(promise: Promise, figures: dict[str, Figure]) -> tuple[str, ...]:
+def verdict(promise: Promise, figures: dict[str, Figure]) -> tuple[str, ...]:
     value = figures[promise.name]
     assert isinstance(value, float)
     kept = "kept" if value <= promise.limit_ms else "broken"

@@ -16,13 +16,12 @@ from parley.transports.sip.rtp.wheel import Wheel
 from parley.transports.webrtc.opus import Libopus
 
 HOST = "127.0.0.1"
-HEARD_HZ = 16_000
 # As far as the callers' clocks and ours may differ before something is thrown away.
 AHEAD_LIMIT_MS = 200
 
 
 class Echo:
-    """A call whose session says what it hears, at the rate that sessions hear at."""
+    """A call that says what it hears."""
 
     def __init__(self) -> None:
         self.line: PhoneLine | None = None
@@ -51,7 +50,8 @@ class EchoHouse:
 
     async def open_call(self, request: web.Request) -> web.Response:
         codec = CODECS[request.query["codec"]]
-        options = LineOptions(codecs=(codec,), voice_hz=HEARD_HZ)
+        rate_hz = int(request.query.get("rate_hz", codec.heard_hz))
+        options = LineOptions(codecs=(codec,), heard_hz=rate_hz, voice_hz=rate_hz)
         echo = Echo()
         line = PhoneLine(options, self.ports, self.wheel, echo, libopus=self.libopus)
         echo.line = line

@@ -30,10 +30,28 @@ MOST_CPU_SHARE = 0.35
 MOST_PACING_ERROR_MS = 10.0
 CALLERS_LIMIT_MS = 5.0
 OTHERS_LIMIT_CORES = 0.1
+SESSION_HZ = 16_000
 SETTLE_S = 2.0
 # The kernel's own stamp on each datagram; Python has no name for it.
 _SO_TIMESTAMPNS = 35
 _STAMP = struct.Struct("qq")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the callers speak, and at which rate it is heard and said."""
+
+    name: str
+    says: str
+    codec: str
+    rate_hz: int
+
+
+KINDS = (
+    Kind("", "PCMU", "pcmu", 8000),
+    Kind("g722", "G.722", "g722", 16_000),
+    Kind("session", "PCMU, at a session's 16 kHz", "pcmu", SESSION_HZ),
+)
 
 
 @dataclass(frozen=True)
@@ -65,14 +83,15 @@ class Callers:
         self._socket.bind((HOST, 0))
         asyncio.get_running_loop().add_reader(self._socket, self._read)
 
-    async def join(self, http: httpx.AsyncClient) -> None:
+    async def join(self, http: httpx.AsyncClient, rate_hz: int) -> None:
         codec = self._codec
         port = self._socket.getsockname()[1]
         offer = (
             f"v=0\r\no=- 1 1 IN IP4 {HOST}\r\ns=-\r\nc=IN IP4 {HOST}\r\nt=0 0\r\n"
             f"m=audio {port} RTP/AVP {codec.payload_type}\r\n"
         )
-        answer = await http.post("/calls", params={"codec": codec.name.lower()}, content=offer)
+        wanted = {"codec": codec.name.lower(), "rate_hz": rate_hz}
+        answer = await http.post("/calls", params=wanted, content=offer)
         answer.raise_for_status()
         self.ports.append(read_description(answer.text).media[0].port)
 
@@ -144,10 +163,10 @@ def _speech(codec: str) -> list[bytes]:
     return [encode(pcm[at : at + size]) for at in range(0, len(pcm), size)]
 
 
-async def echo(calls: int, duration_s: float, codec: str) -> Echoed:
+async def echo(calls: int, duration_s: float, kind: Kind) -> Echoed:
     cores = sorted(os.sched_getaffinity(0))
     command = python_module("bench.phone_echo", "--port", "{port}")
-    callers = Callers(codec)
+    callers = Callers(kind.codec)
     try:
         os.sched_setaffinity(0, {cores[-1]})
         async with (
@@ -155,7 +174,7 @@ async def echo(calls: int, duration_s: float, codec: str) -> Echoed:
             httpx.AsyncClient(base_url=server.url) as http,
         ):
             for _ in range(calls):
-                await callers.join(http)
+                await callers.join(http, kind.rate_hz)
             await callers.talk(SETTLE_S)
             callers.forget()
             began_s, used_s, others = time.monotonic(), server.cpu_s(), machine.busy()
@@ -178,16 +197,16 @@ async def echo(calls: int, duration_s: float, codec: str) -> Echoed:
 
 
 async def measure_media(
-    calls: int, duration_s: float, codecs: tuple[str, ...] = ("pcmu", "g722")
+    calls: int, duration_s: float, kinds: tuple[Kind, ...] = KINDS
 ) -> dict[str, Figure]:
-    """The figures, by codec; those without a codec's name are of the first."""
+    """The figures, by kind of echo; those without a name are of the first."""
     figures: dict[str, Figure] = {}
     rows: list[tuple[str, ...]] = []
-    for codec in codecs:
-        found = await echo(calls, duration_s, codec)
+    for kind in kinds:
+        found = await echo(calls, duration_s, kind)
         pacing_p99_ms = percentile(found.pacing_errors_ms, 0.99)
         late_p99_ms = percentile(found.callers_late_ms, 0.99)
-        prefix = "echo" if codec == codecs[0] else f"echo_{codec}"
+        prefix = "_".join(filter(None, ("echo", kind.name)))
         figures |= {
             f"{prefix}_cpu_share": found.cpu_share,
             f"{prefix}_pacing_p99_ms": pacing_p99_ms,
@@ -197,7 +216,7 @@ async def measure_media(
         }
         rows.append(
             (
-                codec,
+                kind.says,
                 show(found.cpu_share * 100, 0, " %"),
                 show(pacing_p99_ms, 1, " ms"),
                 show(found.heard / found.sent * 100, 1, " %"),
@@ -207,9 +226,9 @@ async def measure_media(
         )
     figures["echo_calls"] = calls
     print_table(
-        f"{calls} calls of RTP echo (targets for {codecs[0]}: {MOST_CPU_SHARE:.0%} of a core, "
+        f"{calls} calls of RTP echo (targets for the first: {MOST_CPU_SHARE:.0%} of a core, "
         f"p99 {MOST_PACING_ERROR_MS:.0f} ms)",
-        ("codec", "cpu", "pacing p99", "came back", "callers late p99", "others' cores"),
+        ("echo", "cpu", "pacing p99", "came back", "callers late p99", "others' cores"),
         rows,
     )
     _warn(figures)

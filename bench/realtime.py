@@ -83,7 +83,7 @@ async def _call(
             found.deltas_ms.append(delta_ms)
             print(f"  {show(turn.reply_ms):>5} ms  {turn.said}", flush=True)
         found.caller_late_ms += caller.late_ms
-    stages = await _stages(http, sum(turn.is_answered for turn in turns))
+    stages = await newest_stages(http, sum(turn.is_answered for turn in turns))
     found.turns += with_stages(turns, stages)
 
 
@@ -121,17 +121,22 @@ def with_stages(turns: Sequence[Turn], stages: Sequence[dict[str, float]]) -> li
     return [replace(turn, stages=told.get(id(turn), {})) for turn in turns]
 
 
-async def _stages(http: httpx.AsyncClient, count: int) -> list[dict[str, float]]:
+async def newest_stages(http: httpx.AsyncClient, count: int) -> list[dict[str, float]]:
     """Those of the newest call's replies, once all of them are stored; the greeting has none."""
     end_s = time.monotonic() + STORED_LIMIT_S
     while True:
-        call = (await http.get("/v1/calls", params={"limit": 1})).json()["data"][0]
-        told = await http.get(f"/v1/calls/{call['id']}/transcript")
-        turns: list[dict[str, Any]] = told.json()["data"]
+        turns = await newest_turns(http)
         stages = [turn["stages"] for turn in turns if "silence_ms" in (turn["stages"] or {})]
         if len(stages) >= count or time.monotonic() > end_s:
             return stages
         await asyncio.sleep(POLL_PAUSE_S)
+
+
+async def newest_turns(http: httpx.AsyncClient) -> list[dict[str, Any]]:
+    """What was said in the newest call, as far as it is stored."""
+    call = (await http.get("/v1/calls", params={"limit": 1})).json()["data"][0]
+    told = await http.get(f"/v1/calls/{call['id']}/transcript")
+    return told.json()["data"]
 
 
 def summarise(found: FoundBySocket, browser: Found) -> dict[str, Figure]:

@@ -211,6 +211,34 @@ def _starts_a_lone_task(call: ast.Call) -> bool:
     return name in TASK_STARTERS and not re.search(r"(^|_)(group|tasks)$", owner.rpartition(".")[2])
 
 
+def test_who_catches_everything_says_why() -> None:
+    broken = [
+        f"{module.name}:{node.lineno}"
+        for module in modules("src", "scripts", "bench")
+        for node in module.walk()
+        if isinstance(node, ast.ExceptHandler)
+        and _catches_everything(node)
+        and not _is_passed_on(node)
+        and not _has_reason(node, module.text.splitlines())
+    ]
+
+    assert not broken, told(broken, "Name the errors, or say in a comment why any will do.")
+
+
+def _catches_everything(handler: ast.ExceptHandler) -> bool:
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(kind is None or dotted(kind) in ("Exception", "BaseException") for kind in kinds)
+
+
+def _is_passed_on(handler: ast.ExceptHandler) -> bool:
+    """Whether it only tidies up: the same error goes on, whatever it is."""
+    return any(isinstance(node, ast.Raise) and node.exc is None for node in ast.walk(handler))
+
+
+def _has_reason(handler: ast.ExceptHandler, lines: list[str]) -> bool:
+    return any("#" in line for line in lines[handler.lineno - 1 : handler.body[0].lineno - 1])
+
+
 def test_no_source_waits_by_sleeping_a_thread() -> None:
     broken = [
         module.at(node)

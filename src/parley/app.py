@@ -18,9 +18,11 @@ from fastapi import FastAPI
 
 from parley import __version__
 from parley.access.opening import open_access
+from parley.api.calls_out import Dialler
 from parley.api.prompt_http import PromptHttp
 from parley.core.bus import Bus
 from parley.core.log import get_logger
+from parley.core.tasks import begin, end
 from parley.engine_room import EngineRoom
 from parley.session.host import SessionHost
 from parley.session.house import House
@@ -32,6 +34,8 @@ from parley.store.opening import open_store
 from parley.web import Rooms, build_web
 
 if TYPE_CHECKING:
+    from parley.transports.opensips.gateway import OpenSips
+    from parley.transports.sip.bare_rtp import BareRtp
     from parley.transports.sip.telephone import Telephone
 
 log = get_logger(__name__)
@@ -50,13 +54,14 @@ class Parley:
 
     web: FastAPI
     host: SessionHost
-    telephone: Telephone | None = None
+    telephone: Telephone | BareRtp | None = None
+    opensips: OpenSips | None = None
 
 
 @asynccontextmanager
 async def open_house(settings: Settings, engines: EngineRoom) -> AsyncGenerator[Parley]:
     """Open all other rooms, and the doors once the engines are warm; leaving closes it all."""
-    if settings.sip:
+    if settings.sip or settings.takes_bare_sound:
         settings.require_safe_telephone()
     agents, catalog, desk = engines.agents, engines.catalog, engines.desk
     listening = Listening(engines.vad, engines.smart_turn)
@@ -78,14 +83,14 @@ async def open_house(settings: Settings, engines: EngineRoom) -> AsyncGenerator[
         runner = TurnRunner(desk, desk)
         stack.push_async_callback(runner.close)
         host = await stack.enter_async_context(SessionHost(house, max_calls=settings.max_calls))
-        watching = asyncio.create_task(agents.watch(desk.prepare), name="agents")
-        stack.push_async_callback(_end, watching)
+        stack.push_async_callback(end, begin(agents.watch(desk.prepare), "agents"))
         print(catalog.table(), file=sys.stderr)
         if advice := catalog.advice():
             print(f"\n{advice}", file=sys.stderr)
         telephone = None
-        if settings.sip:
+        if settings.sip or settings.takes_bare_sound:
             telephone = await stack.enter_async_context(_telephone(settings, host))
+        opensips = await _opensips(settings, host, stack)
         _spare_collector()
         rooms = Rooms(
             settings,
@@ -98,16 +103,34 @@ async def open_house(settings: Settings, engines: EngineRoom) -> AsyncGenerator[
             runner,
             access,
             calls=store.calls,
+            parts={"opensips": opensips} if opensips else {},
+            dialler=telephone if isinstance(telephone, Dialler) else None,
         )
-        yield Parley(build_web(rooms), host, telephone)
+        yield Parley(build_web(rooms), host, telephone, opensips)
 
 
-def _telephone(settings: Settings, host: SessionHost) -> Telephone:
+def _telephone(settings: Settings, host: SessionHost) -> Telephone | BareRtp:
     """Raises ``BadSettings``."""
     # Its code is loaded by those only who have a telephone: everybody else starts quicker.
+    from parley.transports.sip.bare_rtp import BareOptions, BareRtp
     from parley.transports.sip.telephone import Telephone, TelephoneOptions
 
+    if settings.takes_bare_sound:
+        return BareRtp(BareOptions.from_settings(settings), host)
     return Telephone(TelephoneOptions.from_settings(settings), host)
+
+
+async def _opensips(
+    settings: Settings, host: SessionHost, stack: AsyncExitStack
+) -> OpenSips | None:
+    """Raises ``BadSettings``."""
+    if not settings.mi_ip:
+        return None
+    from parley.transports.opensips.gateway import OpenSips
+    from parley.transports.opensips.options import OpenSipsOptions
+
+    opensips = OpenSips(OpenSipsOptions.from_settings(settings), host)
+    return await stack.enter_async_context(opensips)
 
 
 def _spare_collector() -> None:
@@ -119,11 +142,6 @@ def _spare_collector() -> None:
     """
     gc.freeze()
     gc.enable()
-
-
-async def _end(task: asyncio.Future[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 async def serve_house(settings: Settings, engines: EngineRoom, listener: socket.socket) -> None:
@@ -144,34 +162,52 @@ async def serve_house(settings: Settings, engines: EngineRoom, listener: socket.
             server_header=False,
         )
         server = _Server(config)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        await server.is_up.wait()
-        address = f"http://{_shown(settings.server_host)}:{listener.getsockname()[1]}"
-        log.info("listening", url=address, version=__version__)
-        print(f"\n  Parley is ready: open {address}\n", file=sys.stderr)
-        if house.telephone is not None:
-            print(f"  Telephones call {house.telephone.address}\n", file=sys.stderr)
-        with stop.watched():
-            await asyncio.wait(
-                [serving, asyncio.ensure_future(stop.first.wait())],
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            if house.telephone is not None:
-                house.telephone.drain()
-            await _drain(house.host, settings.drain_s, stop)
-        server.should_exit = True
-        await serving
+        serving = begin(server.serve(sockets=[listener]), "web")
+        try:
+            await _until(server.is_up, serving)
+            if not serving.done():
+                _tell_addresses(settings, listener, house)
+            with stop.watched():
+                await _until(stop.first, serving)
+                if house.telephone is not None:
+                    house.telephone.drain()
+                await _drain(house.host, settings.drain_s, stop)
+            server.should_exit = True
+            await serving
+        finally:
+            await end(serving)
+
+
+def _tell_addresses(settings: Settings, listener: socket.socket, house: Parley) -> None:
+    address = f"http://{_shown(settings.server_host)}:{listener.getsockname()[1]}"
+    log.info("listening", url=address, version=__version__)
+    print(f"\n  Parley is ready: open {address}\n", file=sys.stderr)
+    if house.telephone is not None:
+        print(f"  Telephones call {house.telephone.address}\n", file=sys.stderr)
+    if house.opensips is not None:
+        print(f"  OpenSIPS at {house.opensips.place} is asked for its calls\n", file=sys.stderr)
+
+
+async def _until(event: asyncio.Event, task: asyncio.Task[None]) -> None:
+    """Return when the event has come or the task is over."""
+    waiting = asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait([waiting, task], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await end(waiting)
 
 
 async def _drain(host: SessionHost, limit_s: float, stop: _StopSignals) -> None:
     """Let live calls finish; a second signal ends them now."""
-    draining = asyncio.ensure_future(host.drain(limit_s))
-    impatient = asyncio.ensure_future(stop.second.wait())
-    await asyncio.wait([draining, impatient], return_when=asyncio.FIRST_COMPLETED)
-    impatient.cancel()
-    if not draining.done():
-        draining.cancel()
+    draining = asyncio.create_task(host.drain(limit_s))
+    try:
+        await _until(stop.second, draining)
+    finally:
+        await end(draining)
+    if draining.cancelled():
         await host.drain(0)
+    else:
+        draining.result()
 
 
 class _Server(uvicorn.Server):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from fastapi import Depends, FastAPI
 
@@ -14,11 +15,13 @@ from parley.agents.check import Installed
 from parley.agents.reading import AgentDefaults
 from parley.agents.schema import Agent
 from parley.api.agents import agents_router
+from parley.api.body_room import BodyRoom
 from parley.api.calls import CallShelf, calls_router
+from parley.api.calls_out import Dialler, calls_out_router
 from parley.api.catalogue import catalogue_router
 from parley.api.cors import Cors
 from parley.api.errors import install_error_handlers
-from parley.api.health import health_router
+from parley.api.health import Part, health_router
 from parley.api.openai.audio_metering import LedgerAudioMeter
 from parley.api.openai.chat import chat_router
 from parley.api.openai.chat_audio import ChatAudio
@@ -72,6 +75,10 @@ class Rooms:
     runner: TurnRunner
     access: Access
     calls: CallShelf
+    parts: Mapping[str, Part] = field(default_factory=dict[str, Part])
+    """What ``/health`` checks besides the engines."""
+    dialler: Dialler | None = None
+    """Who calls people; None without a telephone."""
 
 
 def build_web(rooms: Rooms) -> FastAPI:
@@ -86,7 +93,9 @@ def build_web(rooms: Rooms) -> FastAPI:
     guard = rooms.access.guard
     web.include_router(document_router(web, guard.require()))
     calls = guard.require("calls")
-    web.include_router(health_router(rooms.desk, rooms.host, see_engines=guard.require()))
+    web.include_router(
+        health_router(rooms.desk, rooms.host, see_engines=guard.require(), parts=rooms.parts)
+    )
     web.include_router(agents_router(rooms.desk), dependencies=[Depends(calls)])
     doors = Doors(guard.require("calls", offer=True), calls)
     web.include_router(webrtc_router(rooms.host, rooms.settings, doors))
@@ -95,6 +104,7 @@ def build_web(rooms: Rooms) -> FastAPI:
     _include_calls(web, rooms)
     _include_realtime(web, rooms)
     web.include_router(console_router())
+    web.add_middleware(BodyRoom)
     web.add_middleware(RateHeaders)
     web.add_middleware(UnreadBodies)
     web.add_middleware(Cors, origins=rooms.access.origins)
@@ -169,12 +179,16 @@ def _include_calls(web: FastAPI, rooms: Rooms) -> None:
     web.include_router(
         calls_router(rooms.host, rooms.calls, guard.require("calls"), stall_s=stall_s)
     )
+    web.include_router(
+        calls_out_router(rooms.dialler, rooms.host, guard.require("outbound"), stall_s=stall_s)
+    )
 
 
 def _include_realtime(web: FastAPI, rooms: Rooms) -> None:
     settings, guard = rooms.settings, rooms.access.guard
-    reception, exchange = Reception(rooms.host, settings.model_aliases), Exchange()
-    voices = _Voices(CatalogDesk(rooms.catalog, _Wishes(rooms.agents)))
+    reception = Reception(rooms.host, settings.model_aliases, rooms.access.rates)
+    exchange = Exchange()
+    voices = _Voices(CatalogDesk(rooms.catalog))
     known = guard.require("realtime")
     ours = rooms.access.origins.before(known)
     web.include_router(socket_router(reception, ours, voices, exchange))
@@ -185,13 +199,15 @@ def _include_realtime(web: FastAPI, rooms: Rooms) -> None:
 
 
 class _Voices:
-    """Finds the voice that a Realtime client asks for, by OpenAI's name or the engine's own."""
+    """Finds the voice that a Realtime client asks for, by OpenAI's name or the engine's own: the
+    engine that the agent speaks with."""
 
     def __init__(self, desk: CatalogDesk) -> None:
         self._desk = desk
 
     async def __call__(self, agent: Agent, wanted: str, tenant: str) -> str:
-        return local_voice(await self._desk.speaking("", tenant), wanted, agent.language)
+        wishes = agent.engines.wishes()["tts"]
+        return local_voice(await self._desk.speaking_with(wishes, tenant), wanted, agent.language)
 
 
 class _Wishes:

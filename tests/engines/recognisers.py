@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from typing import Any
 
 
@@ -12,6 +13,7 @@ class Speller:
     def __init__(self, options: dict[str, Any]) -> None:
         self._room = int(options.get("room", 8))
         self.taken = 0
+        self.pieces = 0
         self._notes: list[str] = []
 
     def has_room(self) -> bool:
@@ -23,7 +25,7 @@ class Speller:
         if options.get("note"):
             self._notes.append(options["note"])
         self.taken += 1
-        return Spelling(self)
+        return Counting(self) if options.get("counts") else Spelling(self)
 
     def take_notes(self) -> list[str]:
         notes, self._notes = self._notes, []
@@ -36,8 +38,12 @@ class Spelling:
         self._text = ""
 
     def take(self, pcm: bytes) -> str:
+        self._speller.pieces += 1
         if pcm == b"sleep":
             signal.pause()
+        if pcm.startswith(b"/"):
+            # A pipe with a name: reading it takes until somebody writes.
+            return Path(pcm.decode()).read_text()
         self._text += pcm.decode()
         return self._text
 
@@ -46,6 +52,13 @@ class Spelling:
 
     def close(self) -> None:
         self._speller.taken -= 1
+
+
+class Counting(Spelling):
+    """Says how many pieces the process has heard."""
+
+    def finish(self) -> str:
+        return str(self._speller.pieces)
 
 
 class Broken:

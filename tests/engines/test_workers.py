@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -92,6 +93,24 @@ async def test_an_utterance_waits_until_the_worker_has_room() -> None:
 
     assert [text async for text, final in second.results() if final] == ["LATE"]
     await pool.close()
+
+
+async def test_what_waits_of_an_utterance_that_is_cancelled_is_never_done(tmp_path: Path) -> None:
+    held = tmp_path / "held"
+    os.mkfifo(held)
+    pool = WorkerPool(SPELLER, {}, size=1)
+    job = await pool.open({})
+
+    await job.send(str(held).encode())
+    # It opens when the worker has begun to read: from then on the worker hears nothing else.
+    with await asyncio.to_thread(held.open, "w"):
+        for _ in range(50):
+            await job.send(b"x")
+        await job.close()
+    counting = await last_text(await pool.open({"counts": True}))
+    await pool.close()
+
+    assert counting == "1"
 
 
 async def test_a_killed_worker_fails_its_own_utterances_only(pool: WorkerPool) -> None:

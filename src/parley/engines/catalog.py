@@ -258,6 +258,7 @@ class EngineCatalog:
         try:
             opened = self._engines.get(spec, options)
         except Exception as error:
+            # Any package may bring an engine, and open it with any error: it is passed over.
             return refusal(error)
         if among_started and opened.start_failure is not None:
             return opened.start_failure

@@ -13,6 +13,7 @@ from typing import cast
 
 from parley.core.errors import ParleyError
 from parley.core.log import get_logger
+from parley.core.tasks import begin, end
 from parley.engines.keeper import ModelKeeper, PullProgress
 from parley.engines.progress import PullBar, PullRate, human_time
 from parley.engines.spec import Kind
@@ -90,7 +91,7 @@ class ModelFetcher:
     def begin(self) -> None:
         """Fetch what was asked for and will be."""
         if self._working is None:
-            self._working = asyncio.create_task(self._work(), name="models")
+            self._working = begin(self._work(), "models")
 
     async def close(self) -> None:
         """Stop what is under way."""
@@ -98,8 +99,7 @@ class ModelFetcher:
             pause.cancel()
         working, self._working = self._working, None
         if working is not None:
-            working.cancel()
-            await asyncio.gather(working, return_exceptions=True)
+            await end(working)
 
     def fetch(
         self, missing: Missing, keeper: ModelKeeper, is_missing: Callable[[], Awaitable[bool]]

@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
 import sys
 import time
-from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
-from parley.core.errors import EngineFailed, EngineUnavailable
+from parley.core.errors import EngineUnavailable
 from parley.core.log import get_logger
+from parley.engines.job import Job
 from parley.engines.wire import (
-    AUDIO,
     CANCEL,
     FAILED,
-    FINAL,
-    FINISH,
     HEADER,
     NOTE,
+    NUMBER,
     OPEN,
     PING,
     PONG,
@@ -50,47 +50,6 @@ def wait_before_start_s(young_deaths: int) -> float:
     if young_deaths < 2:
         return 0.0
     return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** (young_deaths - 2))
-
-
-class Job:
-    """One utterance in a worker."""
-
-    def __init__(self, worker: MindedWorker, number: int) -> None:
-        self._worker = worker
-        self._number = number
-        self._results: asyncio.Queue[tuple[bytes, Any]] = asyncio.Queue()
-        self._is_over = False
-
-    async def send(self, pcm: bytes) -> None:
-        """Hand over some sound; waits while the worker is behind."""
-        if not self._is_over:
-            await self._worker.send(pack(AUDIO, self._number, pcm))
-
-    async def finish(self) -> None:
-        """No more sound will come; the final result is due."""
-        if not self._is_over:
-            await self._worker.send(pack(FINISH, self._number))
-
-    async def results(self) -> AsyncIterator[tuple[str, bool]]:
-        """Texts as they come, each with whether it is the final one; ends with that."""
-        while True:
-            kind, value = await self._results.get()
-            if kind == FAILED:
-                raise EngineFailed(f"The recogniser failed: {value}.", hint="Say it again.")
-            yield value, kind == FINAL
-            if kind == FINAL:
-                return
-
-    async def close(self) -> None:
-        """Cancel the utterance if it is still going."""
-        if not self._is_over:
-            self._is_over = True
-            await self._worker.send(pack(CANCEL, self._number))
-        self._worker.forget(self._number)
-
-    def deliver(self, kind: bytes, value: Any) -> None:
-        self._is_over = self._is_over or kind in (FINAL, FAILED)
-        self._results.put_nowait((kind, value))
 
 
 class Notes:
@@ -128,6 +87,7 @@ class MindedWorker:
         self._jobs: dict[int, Job] = {}
         self._numbers = itertools.count(1)
         self._failure = ""
+        self._cancels = -1
 
     @property
     def is_ready(self) -> bool:
@@ -173,9 +133,8 @@ class MindedWorker:
         await self._end_process()
 
     async def open(self, options: dict[str, Any]) -> Job:
-        job = Job(self, next(self._numbers))
-        number = job._number  # pyright: ignore[reportPrivateUsage]
-        self._jobs[number] = job
+        number = next(self._numbers)
+        job = self._jobs[number] = Job(self, number)
         await self.send(pack_json(OPEN, number, options))
         return job
 
@@ -189,6 +148,17 @@ class MindedWorker:
         except (BrokenPipeError, ConnectionResetError):
             # It has died; whoever minds it tells the jobs.
             return
+
+    def cancel(self, number: int) -> None:
+        """Have the worker drop the utterance, whatever it does just now; nobody waits for that."""
+        process = self._process
+        if self._cancels < 0 or process is None or process.stdin is None:
+            # It has died, and took its utterances along.
+            return
+        # A worker that hangs reads nothing, and is replaced.
+        with suppress(BlockingIOError, BrokenPipeError):
+            os.write(self._cancels, NUMBER.pack(number))
+        process.stdin.write(pack(CANCEL, number))
 
     def forget(self, number: int) -> None:
         self._jobs.pop(number, None)
@@ -213,24 +183,39 @@ class MindedWorker:
 
     async def _run_once(self) -> bool:
         """Run one process to its end; returns whether it ever became ready."""
-        process = self._process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            # A session of its own: Ctrl-C on the terminal is the server's business.
-            start_new_session=True,
-        )
-        assert process.stdout is not None
-        watching = asyncio.create_task(self._watch(process), name=f"watch:{self._name}")
+        heard, self._cancels = os.pipe()
+        os.set_blocking(self._cancels, False)
         try:
-            await self._read(process.stdout)
+            process = self._process = await self._begun(heard)
+            assert process.stdout is not None
+            watching = asyncio.create_task(self._watch(process), name=f"watch:{self._name}")
+            try:
+                await self._read(process.stdout)
+            finally:
+                was_ready = self.is_ready
+                self._ready.clear()
+                watching.cancel()
+                self._fail_jobs("its process ended")
         finally:
-            was_ready = self.is_ready
-            self._ready.clear()
-            watching.cancel()
-            self._fail_jobs("its process ended")
+            os.close(self._cancels)
+            self._cancels = -1
         self._failure = f"It ended with code {await process.wait()}."
         return was_ready
+
+    async def _begun(self, heard: int) -> asyncio.subprocess.Process:
+        """The process, which alone holds the other end of the pipe of cancels."""
+        try:
+            return await asyncio.create_subprocess_exec(
+                *self._command,
+                str(heard),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                pass_fds=(heard,),
+                # A session of its own: Ctrl-C on the terminal is the server's business.
+                start_new_session=True,
+            )
+        finally:
+            os.close(heard)
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         """Kill the process when it has nothing to say; whoever minds it starts another."""

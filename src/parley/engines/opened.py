@@ -87,6 +87,7 @@ class Opened:
         except TimeoutError:
             return Status(False, f"no answer within {CHECK_LIMIT_S:g} s")
         except Exception as error:
+            # Any package may bring an engine: what it throws means that it is not well.
             return refusal(error)
 
     async def warm(self) -> None:
@@ -98,6 +99,7 @@ class Opened:
             except ParleyError:
                 raise
             except Exception as error:
+                # Any package may bring an engine; its own errors become one of ours.
                 raise EngineFailed(
                     f"The {self.spec.kind} engine {self.spec.name} can't start: {error}"
                 ) from error
@@ -125,6 +127,7 @@ class Opened:
         try:
             await self.engine.close()
         except Exception as error:
+            # Any package may bring an engine; the others are still to be closed.
             log.error("engine_close_failed", engine=self.spec.name, error=str(error))
 
     async def _probe(self) -> None:

@@ -105,6 +105,7 @@ async def _report(spec: Spec, values: Mapping[str, Any], is_offline: bool) -> En
     except TimeoutError:
         return EngineReport(spec.kind, spec.name, Status(False, "it took too long to answer"))
     except Exception as error:
+        # Any package may bring an engine; one that breaks is a row of the table.
         return EngineReport(spec.kind, spec.name, refusal(error))
     finally:
         await opened.close()

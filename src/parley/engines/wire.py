@@ -1,4 +1,4 @@
-"""What a server process and its worker processes say to each other over a pair of pipes.
+"""What a server process and its worker processes say to each other over three pipes.
 
 A message is a header (kind: one byte, job: four, length: four, little-endian) and a body: JSON,
 or for ``AUDIO`` the sound itself. Only the standard library is imported here and in
@@ -12,6 +12,9 @@ import struct
 from typing import Any
 
 HEADER = struct.Struct("<cII")
+NUMBER = struct.Struct("<I")
+"""A job's number alone: what goes over the second pipe to the worker, as soon as it is cancelled.
+The message itself stands behind all sound that was sent before."""
 
 # To the worker
 OPEN, AUDIO, FINISH, CANCEL, PING = b"O", b"A", b"F", b"C", b"?"

@@ -1,4 +1,4 @@
-"""The worker's side: ``python -m parley.engines.worker_process MODULE:CLASS OPTIONS``.
+"""The worker's side: ``python -m parley.engines.worker_process MODULE:CLASS OPTIONS CANCELS``.
 
 It ends when its standard input does, and so also when the server was killed.
 """
@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections import deque
+from contextlib import suppress
 from typing import Any, BinaryIO, Protocol
 
 from parley.engines.wire import (
@@ -21,6 +22,7 @@ from parley.engines.wire import (
     FINISH,
     HEADER,
     NOTE,
+    NUMBER,
     OPEN,
     PARTIAL,
     PING,
@@ -70,10 +72,14 @@ class Worker:
     further ones wait here until it has.
     """
 
-    def __init__(self, recogniser: Recogniser, source: BinaryIO, sink: BinaryIO) -> None:
+    def __init__(
+        self, recogniser: Recogniser, source: BinaryIO, sink: BinaryIO, cancels: int
+    ) -> None:
         self._recogniser = recogniser
         self._source = source
         self._sink = sink
+        self._cancels = cancels
+        self._cancelled: set[int] = set()
         self._hearings: dict[int, Hearing] = {}
         self._waiting: dict[int, deque[tuple[bytes, bytes]]] = {}
 
@@ -81,7 +87,19 @@ class Worker:
         self._say(READY, 0, {})
         while len(header := self._source.read(HEADER.size)) == HEADER.size:
             kind, job, length = HEADER.unpack(header)
-            self._take(kind, job, self._source.read(length))
+            body = self._source.read(length)
+            self._note_cancels()
+            if kind == CANCEL:
+                self._cancelled.discard(job)
+            elif job in self._cancelled:
+                # Seconds of sound may stand between it and the word that nobody wants it.
+                continue
+            self._take(kind, job, body)
+
+    def _note_cancels(self) -> None:
+        with suppress(BlockingIOError):
+            while numbers := os.read(self._cancels, 4096):
+                self._cancelled.update(number for (number,) in NUMBER.iter_unpack(numbers))
 
     def _take(self, kind: bytes, job: int, body: bytes) -> None:
         if kind == PING:
@@ -118,6 +136,7 @@ class Worker:
             elif job in self._hearings:
                 self._go_on(kind, job, body)
         except Exception as error:
+            # This utterance alone is lost: other calls hear with the same process.
             self._end(job)
             self._say(FAILED, job, f"{type(error).__name__}: {error}")
 
@@ -155,7 +174,9 @@ def main() -> None:
     os.dup2(2, 1)
     recogniser = getattr(importlib.import_module(module), name)(json.loads(sys.argv[2]))
     try:
-        Worker(recogniser, sys.stdin.buffer, sink).run()
+        cancels = int(sys.argv[3])
+        os.set_blocking(cancels, False)
+        Worker(recogniser, sys.stdin.buffer, sink, cancels).run()
     except BrokenPipeError:
         sys.exit(0)
 

@@ -10,7 +10,8 @@ import asyncio
 from typing import Any
 
 from parley.core.errors import EngineUnavailable
-from parley.engines.minded_worker import ANSWER_LIMIT_S, Job, MindedWorker, Notes
+from parley.engines.job import Job
+from parley.engines.minded_worker import ANSWER_LIMIT_S, MindedWorker, Notes
 
 __all__ = ["Job", "WorkerPool"]
 

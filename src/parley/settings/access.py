@@ -11,6 +11,7 @@ from pydantic import BeforeValidator
 from pydantic_settings import BaseSettings, NoDecode
 
 from parley.settings.field import setting
+from parley.settings.values import words
 
 _DATABASES = ("sqlite://", "postgresql://")
 _COUNTERS = ("redis://", "rediss://")
@@ -35,10 +36,10 @@ def _counters(value: object) -> object:
 
 
 def _origins(value: object) -> object:
-    if not isinstance(value, str | list | tuple):
+    listed = words(value)
+    if not isinstance(listed, list | tuple):
         return value
-    words = value.split(",") if isinstance(value, str) else cast("Iterable[object]", value)
-    sites = [site for site in (str(word).strip() for word in words) if site]
+    sites = [str(site) for site in cast("Iterable[object]", listed)]
     if "*" in sites and len(sites) > 1:
         raise ValueError("* stands alone")
     return tuple(dict.fromkeys(site if site == "*" else _origin(site) for site in sites))

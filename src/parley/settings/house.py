@@ -186,16 +186,6 @@ class HouseSettings(BaseSettings):
         "logs",
     )
 
-    rtp_port: int | None = setting(
-        "RTP_PORT",
-        None,
-        "The first port for telephone audio.",
-        "later",
-        planned="telephone calls",
-        ge=1,
-        le=65535,
-        example="5004",
-    )
     pipecat_server_host: str | None = setting(
         "PIPECAT_SERVER_HOST",
         None,

@@ -87,6 +87,9 @@ class Settings(
     def require_safe_telephone(self) -> None:
         """Refuse to let anyone on the network call by accident."""
         is_guarded = self.sip_peers or self.sip_accounts or self.sip_registrar
+        if self.takes_bare_sound:
+            self._require_safe_sound()
+            return
         if is_guarded or is_loopback(self.sip_host) or "sip" in self.allow_anonymous:
             return
         raise BadSettings(
@@ -94,4 +97,14 @@ class Settings(
             "your agents.",
             hint="List who may in PARLEY_SIP_PEERS, give callers passwords in PARLEY_SIP_USERS, "
             "keep 127.0.0.1, or set PARLEY_ALLOW_ANONYMOUS=sip if that is what you want.",
+        )
+
+    def _require_safe_sound(self) -> None:
+        if self.sip_peers or is_loopback(self.rtp_host) or "sip" in self.allow_anonymous:
+            return
+        raise BadSettings(
+            f"RTP_PORT={self.rtp_port} on {self.rtp_host} would let anyone who can reach this "
+            "machine call your agents.",
+            hint="List who may in PARLEY_SIP_PEERS, set RTP_BIND_IP=127.0.0.1, or set "
+            "PARLEY_ALLOW_ANONYMOUS=sip if that is what you want.",
         )

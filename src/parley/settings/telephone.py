@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, cast
 
 from pydantic import BeforeValidator, SecretStr
-from pydantic_settings import BaseSettings, NoDecode
+from pydantic_settings import NoDecode
 
 from parley.settings.field import setting
-from parley.settings.values import Folder
+from parley.settings.opensips import OpenSipsSettings
+from parley.settings.values import Folder, words
 
 _URI = "a SIP URI such as sip:pbx.example.org or sip:10.0.0.5:5060;transport=tcp"
 
@@ -19,12 +20,10 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 def _networks(value: object) -> object:
     """``10.0.0.5, 192.168.0.0/24`` → networks; an address is a network of one."""
-    if not isinstance(value, str | list | tuple):
+    listed = words(value)
+    if not isinstance(listed, list | tuple):
         return value
-    words = value.split(",") if isinstance(value, str) else cast("Iterable[object]", value)
-    return tuple(
-        ipaddress.ip_network(word) for word in (str(each).strip() for each in words) if word
-    )
+    return tuple(ipaddress.ip_network(str(each)) for each in cast("Iterable[object]", listed))
 
 
 def read_accounts(text: str) -> dict[str, str]:
@@ -58,7 +57,7 @@ Accounts = Annotated[SecretStr, BeforeValidator(_accounts)]
 SipAddress = Annotated[str, BeforeValidator(_sip_uri)]
 
 
-class TelephoneSettings(BaseSettings):
+class TelephoneSettings(OpenSipsSettings):
     """What SIP needs to know before the first call."""
 
     sip: bool = setting(
@@ -87,6 +86,42 @@ class TelephoneSettings(BaseSettings):
         "telephone",
         allowed="an address or a host name",
         shown="the address it sends from",
+        example="203.0.113.7",
+    )
+    rtp_port: int | None = setting(
+        "RTP_PORT",
+        None,
+        "Without SIP and OpenSIPS: the UDP port where sound alone, without a signal before it, is "
+        "a call. With either: the first port for audio, if RTP_MIN_PORT sets none.",
+        "telephone",
+        ge=1,
+        le=65534,
+        example="5004",
+    )
+    rtp_bind_ip: str = setting(
+        "RTP_BIND_IP",
+        "",
+        "The address that takes telephone audio.",
+        "telephone",
+        allowed="an address",
+        shown="the one that SIP listens on",
+        example="10.0.0.7",
+    )
+    rtp_silence_s: float = setting(
+        "PARLEY_RTP_SILENCE_S",
+        10.0,
+        "Without SIP: a caller whose audio stays away for so long has hung up.",
+        "telephone",
+        ge=0.5,
+        le=3600,
+    )
+    rtp_ip: str = setting(
+        "RTP_IP",
+        "",
+        "Where callers are told to send their audio.",
+        "telephone",
+        allowed="an address",
+        shown="PARLEY_SIP_PUBLIC_HOST, or the address that the call came to",
         example="203.0.113.7",
     )
     rtp_min_port: int = setting(
@@ -216,6 +251,38 @@ class TelephoneSettings(BaseSettings):
         ge=30,
         le=86_400,
     )
+
+    @property
+    def takes_bare_sound(self) -> bool:
+        """Whether sound at ``RTP_PORT`` is a call by itself."""
+        return self.rtp_port is not None and not self.sip and not self.mi_ip
+
+    key: SecretStr = setting(
+        "PARLEY_KEY",
+        SecretStr(""),
+        "The key that `parley call` shows to the server; it needs the scopes outbound and calls.",
+        "telephone",
+        allowed="a key",
+        shown="none",
+        hides_value=True,
+        example="pk_…",
+    )
+
+    @property
+    def rtp_host(self) -> str:
+        """The address that takes telephone audio."""
+        return self.rtp_bind_ip or self.sip_host
+
+    @property
+    def rtp_range(self) -> tuple[int, int]:
+        """The first and the last port for the audio of calls by SIP. ``RTP_PORT`` is the first
+        where nothing else says so."""
+        first, last = self.rtp_min_port, self.rtp_max_port
+        if self.rtp_port is None or "rtp_min_port" in self.model_fields_set:
+            return first, last
+        if "rtp_max_port" not in self.model_fields_set:
+            last = min(self.rtp_port + last - first, 65_535)
+        return self.rtp_port, last
 
     @property
     def sip_accounts(self) -> Mapping[str, str]:

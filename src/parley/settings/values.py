@@ -56,7 +56,7 @@ class IceServer(BaseModel):
         return self
 
 
-def _words(value: object) -> object:
+def words(value: object) -> object:
     """``a, b`` → ``["a", "b"]``; lists pass."""
     if isinstance(value, str):
         return [word.strip() for word in value.split(",") if word.strip()]
@@ -70,7 +70,7 @@ def _ice_servers(value: object) -> object:
         except json.JSONDecodeError as error:
             raise ValueError(f"broken JSON at character {error.pos + 1}") from error
         return cast(object, [parsed] if isinstance(parsed, dict) else parsed)
-    return _words(value)
+    return words(value)
 
 
 def _level(value: object) -> object:
@@ -86,7 +86,7 @@ def _format(value: object) -> object:
 
 
 def _engine_names(value: object) -> object:
-    names = _words(value)
+    names = words(value)
     if names == []:
         raise ValueError
     return names
@@ -155,7 +155,7 @@ TcpUrl = Annotated[str, BeforeValidator(_tcp_url)]
 AnyUrl = Annotated[str, BeforeValidator(_any_url)]
 Folder = Annotated[Path, BeforeValidator(_expanded)]
 EngineNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_engine_names)]
-Listeners = Annotated[tuple[Listener, ...], NoDecode, BeforeValidator(_words)]
+Listeners = Annotated[tuple[Listener, ...], NoDecode, BeforeValidator(words)]
 ModelAliases = Annotated[dict[str, str], NoDecode, BeforeValidator(_aliases)]
 IceServers = Annotated[tuple[IceServer, ...], NoDecode, BeforeValidator(_ice_servers)]
 

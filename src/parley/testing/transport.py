@@ -193,6 +193,9 @@ class _Ear(BaseOutputTransport):
         self._transport.heard += bytes(max(0, due - len(self._transport.heard)))
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        if isinstance(frame, InterruptionFrame) and (speaker := self._media_senders.get(None)):
+            # As every transport of ours: behind an interruption no word may get out.
+            speaker._audio_queue.reset()  # pyright: ignore[reportPrivateUsage]
         await super().process_frame(frame, direction)
         if isinstance(frame, InterruptionFrame):
             self._free_s = min(self._free_s, time.monotonic())

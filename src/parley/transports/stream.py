@@ -110,7 +110,10 @@ class StreamReceiver:
         if packet.ssrc != self.ssrc:
             self._start_stream(packet)
         ahead = self._ahead(packet.sequence_number)
-        if ahead >= 0x8000:
+        if not ahead and not self._waiting:
+            self._late_in_a_row = 0
+            self._pass(packet, has_sound)
+        elif ahead >= 0x8000:
             self._came_late(packet, has_sound)
         elif packet.sequence_number in self._waiting:
             self.counters.duplicates += 1
@@ -151,14 +154,17 @@ class StreamReceiver:
         while self._waiting:
             found = self._waiting.pop(self._next, None)
             if found is not None:
-                packet, has_sound = found
-                if has_sound:
-                    self._decode(packet)
-                self._next = (self._next + 1) & 0xFFFF
+                self._pass(*found)
                 continue
             if max(map(self._ahead, self._waiting)) < REORDER_PACKETS:
                 return
             self._bridge(min(self._waiting, key=self._ahead))
+
+    def _pass(self, packet: Packet, has_sound: bool) -> None:
+        """The packet whose turn it is."""
+        if has_sound:
+            self._decode(packet)
+        self._next = (self._next + 1) & 0xFFFF
 
     def _bridge(self, following: int) -> None:
         """Fill the gap before the packet ``following``, or as much of it as makes sense."""

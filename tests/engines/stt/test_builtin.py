@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from parley.core.audio import Audio, Resampler
-from parley.core.errors import EngineFailed
+from parley.core.errors import BadAudio, EngineFailed
 from parley.engines.spec import TranscribeOptions
 from parley.engines.stt.builtin import RATE_HZ, SPEC, BuiltinOptions, BuiltinTranscriber
 from tests.caller_voice import CallerVoice
@@ -50,6 +50,17 @@ async def test_texts_come_while_the_caller_still_speaks(engine):
     parts = await hear(engine, question(), TranscribeOptions(grammar=GRAMMAR))
 
     assert any(text and QUESTION.startswith(text) for text in partials(parts))
+
+
+async def test_sound_that_breaks_off_ends_the_utterance_with_its_error(engine):
+    async def torn() -> AsyncIterator[Audio]:
+        yield Audio(bytes(RATE_HZ), RATE_HZ)
+        raise BadAudio("The file ends in the middle.")
+
+    with pytest.raises(BadAudio, match="in the middle"):
+        await hear(engine, torn(), TranscribeOptions(grammar=GRAMMAR))
+
+    assert finals(await hear(engine, question(), TranscribeOptions(grammar=GRAMMAR))) == [QUESTION]
 
 
 async def test_no_sound_at_all_is_an_empty_final_text(engine):

@@ -21,7 +21,9 @@ from pipecat.tests.utils import SleepFrame, run_test
 from parley.core.audio import Audio, pcm_bytes
 from parley.core.errors import EngineFailed
 from parley.engines.spec import Status, TranscribeOptions, TranscriptPart
-from parley.engines.stt.live import PREROLL_MS, LiveTranscriber, Utterance
+from parley.engines.stt.live import LiveTranscriber
+from parley.engines.stt.orders import PREROLL_MS
+from parley.engines.stt.utterance import Utterance
 
 STARTED = VADUserStartedSpeakingFrame
 STOPPED = VADUserStoppedSpeakingFrame

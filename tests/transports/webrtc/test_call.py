@@ -7,12 +7,22 @@ from dataclasses import replace
 
 import aiortc
 import pytest
-from pipecat.frames.frames import EndFrame, InterruptionFrame, TTSAudioRawFrame, TTSStartedFrame
+from pipecat.frames.frames import (
+    EndFrame,
+    Frame,
+    InterruptionFrame,
+    TTSAudioRawFrame,
+    TTSStartedFrame,
+    TTSTextFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.utils.text.base_text_aggregator import TextType
 
 from parley.core.call import EndReason
 from parley.core.events import AudioSkipped, Event, UserTranscript
 from parley.transports.webrtc import opus
 from parley.transports.webrtc.media import WebRtcMedia
+from parley.transports.webrtc.processors import CallerOutput
 from tests.transports.webrtc.callers import (
     QUICK,
     Call,
@@ -108,6 +118,42 @@ async def test_an_interruption_silences_the_voice_and_counts_what_was_played(tow
     assert sounding_ms(caller.heard) == pytest.approx(played_ms, abs=60)
     assert call.media.clear() == played_ms
     assert loudest_part(bytes(caller.heard[-48_000:]), 48_000) == b""
+
+
+async def test_no_word_gets_out_behind_an_interruption(town, monkeypatch):
+    pushed: list[str] = []
+    push, speaking = CallerOutput.push_frame, asyncio.Event()
+
+    async def push_slowly(
+        output: CallerOutput,
+        frame: Frame,
+        direction: FrameDirection = FrameDirection.DOWNSTREAM,
+    ) -> None:
+        await push(output, frame, direction)
+        if isinstance(frame, TTSTextFrame | InterruptionFrame):
+            pushed.append(frame.name.partition("#")[0])
+            speaking.set()
+        if isinstance(frame, InterruptionFrame):
+            # Whoever watches the pipeline holds each frame up, here for five packets.
+            await asyncio.sleep(0.1)
+
+    monkeypatch.setattr(CallerOutput, "push_frame", push_slowly)
+    here = town(pipeline_session)
+    await here.caller().call()
+    call = await here.one_call()
+    await call.connected.wait()
+    assert call.worker is not None
+    piece = tone(880, 20, 24_000)
+    for number in range(200):
+        word = TTSTextFrame(str(number), TextType.WORD)
+        await call.worker.queue_frames([TTSAudioRawFrame(piece, 24_000, 1), word])
+    await speaking.wait()
+
+    await call.worker.queue_frame(InterruptionFrame())
+    await call.worker.flush_pipeline()
+
+    assert "TTSTextFrame" in pushed
+    assert pushed[-1] == "InterruptionFrame" and len(pushed) < 200
 
 
 async def test_speech_that_must_not_be_interrupted_is_heard_to_its_end(town):

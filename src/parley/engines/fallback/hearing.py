@@ -52,6 +52,7 @@ class FallbackTranscriber(ChainHead[Transcriber]):
                     attempt.left()
                     raise
                 except Exception as error:
+                    # Whatever it throws, the next one is asked; `failed` raises if there is none.
                     if _is_askers_fault(error, recording):
                         raise
                     attempt.started_s = max(attempt.started_s, _waiting_since_s(recording))

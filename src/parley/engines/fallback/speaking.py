@@ -56,6 +56,7 @@ class FallbackSpeech(ChainHead[Synthesizer]):
                 attempt.left()
                 raise
             except Exception as error:
+                # Whatever it throws, the next one is asked; `failed` raises if there is none.
                 spoken.breaks_off()
                 if not spoken.rest and spoken.has_sound:
                     attempt.member.failed(str(error))

@@ -74,6 +74,7 @@ class FallbackChat(ChainHead[Chatter]):
                 attempt.left()
                 raise
             except Exception as error:
+                # Whatever it throws, the next one is asked; `failed` raises if there is none.
                 if has_asked_tools:
                     log.warning("model_failed_late", engine=attempt.member.name, error=str(error))
                     attempt.member.failed(reason_of(error))

@@ -129,6 +129,11 @@ class LiveChat(LLMService[PlainAdapter]):
         self._usual = ReplyWish()
         self._outcome = ReplyOutcome()
         self._first_delta_timeout_s = first_delta_timeout_s
+        self._unshown: set[str] = set()
+
+    def hide_arguments(self, tool: str) -> None:
+        """Keep what the model passes to that tool out of Pipecat's log lines."""
+        self._unshown.add(tool)
 
     def _has_async_tools(self) -> bool:
         # Pipecat would put a page about such tools before the agent's own instructions; ours
@@ -191,7 +196,9 @@ class LiveChat(LLMService[PlainAdapter]):
             # They go out with the end of the reply, behind what is said in it.
             self._outcome = replace(self._outcome, handed_back=handed_back)
         else:
-            await self.run_function_calls([_call(request, context) for request in requests])
+            await self.run_function_calls(
+                [_call(each, context, hides=each.name in self._unshown) for each in requests]
+            )
 
     async def _report(self, message: str, error: Exception) -> None:
         self._outcome = replace(self._outcome, error=message)
@@ -255,12 +262,19 @@ async def _closing(deltas: AsyncIterator[Delta]) -> AsyncGenerator[AsyncIterator
             await close()
 
 
-def _call(request: ToolRequest, context: LLMContext) -> FunctionCallFromLLM:
+class _Unshown(dict[str, Any]):
+    """Arguments that say nothing of themselves."""
+
+    def __repr__(self) -> str:
+        return "(hidden)"
+
+
+def _call(request: ToolRequest, context: LLMContext, *, hides: bool) -> FunctionCallFromLLM:
     return FunctionCallFromLLM(
         context=context,
         tool_call_id=request.id,
         function_name=request.name,
-        arguments=request.arguments,
+        arguments=_Unshown(request.arguments) if hides else request.arguments,
     )
 
 

@@ -216,6 +216,7 @@ def _generate(generator: Any, start: list[str], how: dict[str, Any], queue: Toke
             **how,
         )
     except Exception as error:
+        # Whoever reads the queue would wait for ever for an end that isn't told.
         queue.end(EngineUnavailable(f"Llama broke off: {error}"))
     else:
         queue.end()

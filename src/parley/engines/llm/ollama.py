@@ -24,6 +24,7 @@ from parley.core.errors import (
     ParleyError,
 )
 from parley.core.log import get_logger
+from parley.core.tasks import begin, end
 from parley.engines.keeper import Model, PullProgress
 from parley.engines.llm.chat_api import Dialect, RemoteChatOptions, chat_body, posted, replies
 from parley.engines.llm.messages import plain_messages
@@ -86,7 +87,7 @@ class OllamaServer:
     async def warm_up(self) -> None:
         """Have the model loaded; one that takes long goes on loading when this returns."""
         if self._loading is None or self._loading.done():
-            self._loading = asyncio.create_task(self._load())
+            self._loading = begin(self._load(), "ollama-load")
         await asyncio.wait([self._loading], timeout=WARM_UP_S)
 
     async def check(self) -> Status:
@@ -124,8 +125,7 @@ class OllamaServer:
 
     async def close(self) -> None:
         if self._loading is not None:
-            self._loading.cancel()
-            await asyncio.gather(self._loading, return_exceptions=True)
+            await end(self._loading)
         await self.http.aclose()
 
     async def _load(self) -> None:

@@ -24,7 +24,8 @@ from parley.core.audio import Audio
 from parley.core.errors import BadSettings, ParleyError
 from parley.engines.options import option_problem
 from parley.engines.spec import TranscribeOptions, TranscriptPart
-from parley.engines.stt.live import LiveTranscriber, Utterance
+from parley.engines.stt.live import LiveTranscriber
+from parley.engines.stt.utterance import Utterance
 from parley.engines.stt.vosk import SPEC, VoskOptions, VoskTranscriber
 
 PAUSE_AFTER_FAILURE_S = 2.0

@@ -69,6 +69,7 @@ class CachedSpeech:
                 key = self._key(text, options, options.tenant or EVERYBODY)
                 kept += await self._cache.keep(key, self._synthesis(text, options))
             except Exception as error:
+                # Whatever the engine throws: nobody waits for this speech yet.
                 log.warning("speech_not_kept", error=f"{type(error).__name__}: {error}")
                 break
         return kept

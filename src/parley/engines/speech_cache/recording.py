@@ -57,6 +57,7 @@ class Recording:
                 self._wake()
             self._finished(Take(tuple(self._pieces)))
         except Exception as error:
+            # Each listener raises it, when it has heard what came before.
             self._error = error
         finally:
             self._is_over = True

@@ -79,6 +79,8 @@ class LiveTranscriber(STTService):
         self._newest: Utterance | None = None
         self._hearing: set[asyncio.Task[None]] = set()
         self._last_ended: Utterance | None = None
+        self.hears_secret = False
+        """Whether what is said must not be in a log, not even for debugging."""
 
     def set_options(self, *, language: str, prompt: str) -> None:
         """Hear like this from the next utterance on."""
@@ -215,7 +217,7 @@ class LiveTranscriber(STTService):
     async def _push_final(self, text: str, utterance: Utterance) -> None:
         # While a newer utterance is on its way, this one must not let the turn end.
         is_last = utterance is self._newest
-        log.debug("heard", text=text, is_last=is_last)
+        log.debug("heard", text="(hidden)" if self.hears_secret else text, is_last=is_last)
         await self.push_frame(TranscriptionFrame(text, "", time_now_iso8601(), finalized=is_last))
 
     async def _stop_hearing(self) -> None:

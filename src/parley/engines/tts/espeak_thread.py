@@ -102,6 +102,7 @@ class EspeakThread:
         try:
             self._espeak.speak(work.text, work.setup, partial(self._pass_on, bursts))
         except Exception as failure:
+            # Handed over to whoever waits for the sound in the event loop.
             error = failure
         if self._is_closing:
             error = EngineFailed(_CLOSED)

@@ -97,6 +97,13 @@ class CallVadAnalyzer(SileroVADAnalyzer):
         self._windows_since_reset = 0
         self._low_confidence_windows = 0
         self._hushed_windows = 0
+        self._was_ended = False
+
+    def fall_quiet(self) -> None:
+        """What was heard is over: a voice that goes on begins anew."""
+        self._was_ended = self._vad_state is not VADState.QUIET
+        self._vad_state = VADState.QUIET
+        self._vad_starting_count = self._vad_stopping_count = 0
 
     @property
     def pause_ms(self) -> float:
@@ -113,6 +120,11 @@ class CallVadAnalyzer(SileroVADAnalyzer):
         self._volume_tracker.update(bytes(2 * self.sample_rate), self.sample_rate)
 
     async def analyze_audio(self, buffer: bytes) -> VADState:
+        if self._was_ended:
+            # Whoever follows the voice sees its end, though it may begin again in this piece.
+            self._was_ended = False
+            self._vad_buffer += buffer
+            return VADState.QUIET
         if len(self._vad_buffer) + len(buffer) < self._vad_frames_num_bytes:
             self._vad_buffer += buffer
             return self._vad_state

@@ -31,11 +31,10 @@ from parley.transports.webrtc.aiortc_inside import (
     can_replace_jitter_buffer,
     close_for_good,
     first_mid,
-    has_unacknowledged_messages,
-    most_message_bytes,
     packets_received,
     replace_jitter_buffer,
 )
+from parley.transports.webrtc.channel import DataChannel
 from parley.transports.webrtc.microphone import CALLER_RATE_HZ
 from parley.transports.webrtc.options import IceServer
 from parley.transports.webrtc.opus import Libopus
@@ -46,8 +45,6 @@ from parley.transports.webrtc.sender import VOICE_RATE_HZ, VoiceTrack
 
 log = get_logger(__name__)
 
-# Beyond this the far side has stopped reading.
-MAX_UNSENT_BYTES = 1_000_000
 _CLOSE_LIMIT_S = 3.0
 
 
@@ -86,12 +83,12 @@ class BrowserConnection(SmallWebRTCConnection):
         self.receiver: OpusReceiver | None = None
         self.track: VoiceTrack | None = None
         self._audio: RTCRtpTransceiver | None = None
-        self._channel: RTCDataChannel | None = None
         self._candidates = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
         self._freeing: asyncio.Task[None] | None = None
         super().__init__(ice_servers=[_for_aiortc(server) for server in plan.ice_servers])
+        self.channel = DataChannel(self._pc)
 
     # ── offer and answer ─────────────────────────────────────────────────────────────────
 
@@ -204,42 +201,9 @@ class BrowserConnection(SmallWebRTCConnection):
             counted["stalled_ms"] = self.track.stalled_ms
         return counted
 
-    @property
-    def can_send(self) -> bool:
-        return self._channel is not None and self._channel.readyState == "open"
-
-    @property
-    def most_message_bytes(self) -> int:
-        """How long a message the far side takes; 0 is any length."""
-        return most_message_bytes(self._pc)
-
     def send_app_message(self, message: Any) -> None:
         """Send one message, if the data channel is open and the far side still reads."""
-        self.send_text(json.dumps(message, default=str))
-
-    def send_text(self, text: str) -> bool:
-        """Returns whether the message is dealt with, which includes one that is too long."""
-        channel = self._channel
-        if channel is None or channel.readyState != "open":
-            return False
-        if channel.bufferedAmount > MAX_UNSENT_BYTES:
-            log.warning("data_channel_stuck", unsent_bytes=channel.bufferedAmount)
-            return False
-        try:
-            channel.send(text)
-        except ValueError as error:
-            log.warning("message_too_long", bytes=len(text), error=str(error))
-        return True
-
-    async def flushed(self, limit_s: float) -> None:
-        """Return when what was sent has been acknowledged, or after ``limit_s``."""
-        try:
-            async with asyncio.timeout(limit_s):
-                while self.can_send and has_unacknowledged_messages(self._pc):  # noqa: ASYNC110
-                    # aiortc has no event for it.
-                    await asyncio.sleep(0.005)
-        except TimeoutError:
-            log.debug("messages_not_acknowledged")
+        self.channel.send(json.dumps(message, default=str))
 
     def _setup_listeners(self) -> None:
         self._pc.on("connectionstatechange", self._on_state)
@@ -250,11 +214,7 @@ class BrowserConnection(SmallWebRTCConnection):
             self._plan.listener.on_state(self, self._pc.connectionState)
 
     def _on_channel(self, channel: RTCDataChannel) -> None:
-        self._channel = channel
-        channel.on("message", self._on_message)
-        channel.on("bufferedamountlow", self._on_room)
-        # A channel that the far side made is open by the time we hear of it.
-        self._on_room()
+        self.channel.open(channel, self._on_message, self._on_room)
 
     def _on_room(self) -> None:
         self._plan.listener.on_channel_open(self)
@@ -288,7 +248,7 @@ class BrowserConnection(SmallWebRTCConnection):
                 await close_for_good(self._pc)
         except TimeoutError:
             log.error("peer_connection_stuck", pc_id=self.pc_id)
-        self._channel = None
+        self.channel.forget()
 
     def _own(self, work: Any, name: str) -> None:
         task: asyncio.Task[None] = asyncio.create_task(work, name=f"{name}:{self.pc_id}")

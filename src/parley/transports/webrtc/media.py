@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -15,6 +14,7 @@ from parley.core.call import EndReason
 from parley.core.events import AudioSkipped, Event
 from parley.core.log import bind_call, get_logger
 from parley.session.media import PlainMedia
+from parley.transports.webrtc.channel import Outbox
 from parley.transports.webrtc.connection import BrowserConnection, ConnectionPlan
 from parley.transports.webrtc.messages import GOODBYES, peer_left, read_message, server_message
 from parley.transports.webrtc.microphone import Microphone
@@ -27,7 +27,6 @@ from parley.transports.webrtc.sender import VOICE_RATE_HZ, Playout
 log = get_logger(__name__)
 
 _TICK_S = 1.0
-_OUTBOX_LIMIT = 1000
 _INBOX_LIMIT = 1000
 _LAST_MESSAGES_LIMIT_S = 0.3
 
@@ -65,13 +64,13 @@ class WebRtcMedia(PlainMedia):
         self._successor: BrowserConnection | None = None
         self._successor_by_s = 0.0
         self._retired: list[BrowserConnection] = []
-        self._outbox: deque[str] = deque()
+        self._outbox = Outbox()
         self._inbox: asyncio.Queue[dict[str, Any] | ClientConnectedFrame] = asyncio.Queue()
         self._input: CallerInput | None = None
         self._output: CallerOutput | None = None
         self._told_ms: dict[str, float] = {}
         self._past: dict[str, float] = {}
-        self._messages_dropped = 0
+        self._messages_refused = 0
         self._wake = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
         self._minder = asyncio.create_task(self._mind(), name=f"webrtc:{call_id}")
@@ -116,9 +115,9 @@ class WebRtcMedia(PlainMedia):
         self._minder.cancel()
         await asyncio.gather(self._minder, return_exceptions=True)
         connection = self._connection
-        if connection is not None and connection.can_send:
+        if connection is not None and connection.channel.can_send:
             self._say_goodbye(connection, reason)
-            await connection.flushed(_LAST_MESSAGES_LIMIT_S)
+            await connection.channel.flushed(_LAST_MESSAGES_LIMIT_S)
         self._playout.clear()
         for connection in self._connections():
             await connection.close()
@@ -169,19 +168,12 @@ class WebRtcMedia(PlainMedia):
         self._post(json.dumps(message, default=str))
 
     def _post(self, text: str) -> None:
-        self._outbox.append(text)
-        if len(self._outbox) > _OUTBOX_LIMIT:
-            # A page without a data channel; it will never ask for these.
-            self._outbox.popleft()
-            self._messages_dropped += 1
+        self._outbox.put(text)
         self._flush_outbox()
 
     def _flush_outbox(self) -> None:
-        connection = self._connection
-        while self._outbox and connection is not None and connection.can_send:
-            if not connection.send_text(self._outbox[0]):
-                return
-            self._outbox.popleft()
+        if self._connection is not None:
+            self._outbox.flush(self._connection.channel)
 
     def on_text(self, connection: BrowserConnection, text: str | bytes) -> None:
         # Else these are the last words of a connection that has been replaced.
@@ -199,7 +191,7 @@ class WebRtcMedia(PlainMedia):
         elif self._inbox.qsize() < _INBOX_LIMIT:
             self._inbox.put_nowait(message)
         else:
-            self._messages_dropped += 1
+            self._messages_refused += 1
 
     def on_channel_open(self, connection: BrowserConnection) -> None:
         if connection is self._connection:
@@ -273,7 +265,7 @@ class WebRtcMedia(PlainMedia):
         """What became of the sound, for logs and metrics."""
         counted: dict[str, float] = {
             "microphone_dropped_ms": self._microphone.dropped_ms,
-            "messages_dropped": self._messages_dropped,
+            "messages_dropped": self._outbox.dropped + self._messages_refused,
             **asdict(self._playout.counters),
         }
         for part in (self._past, *(c.counters() for c in self._connections())):

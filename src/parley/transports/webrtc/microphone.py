@@ -10,17 +10,20 @@ from parley.core.audio import BYTES_PER_SAMPLE
 CALLER_RATE_HZ = 16_000
 PIECE_MS = 20
 PIECE_BYTES = CALLER_RATE_HZ * PIECE_MS // 1000 * BYTES_PER_SAMPLE
-_BYTES_PER_MS = CALLER_RATE_HZ * BYTES_PER_SAMPLE / 1000
 
 
 class Microphone:
-    """Holds at most ``limit_ms`` of 16 kHz mono; more pushes the oldest out, counted.
+    """Holds at most ``limit_ms`` of mono at ``rate_hz``; more pushes the oldest out, counted.
 
     Until the first ``get`` it holds ``backlog_ms``: a caller who is connected before the
     pipeline is built loses nothing. For one reader.
     """
 
-    def __init__(self, limit_ms: int, backlog_ms: int = 3000) -> None:
+    def __init__(
+        self, limit_ms: int, backlog_ms: int = 3000, *, rate_hz: int = CALLER_RATE_HZ
+    ) -> None:
+        self.rate_hz = rate_hz
+        self._bytes_per_ms = rate_hz * BYTES_PER_SAMPLE / 1000
         self._limit_ms = limit_ms
         self._allowed_ms = max(backlog_ms, limit_ms)
         self._pieces: deque[bytes] = deque()
@@ -44,9 +47,9 @@ class Microphone:
         if self._is_off:
             return
         self._pieces.append(pcm)
-        self._held_ms += len(pcm) / _BYTES_PER_MS
+        self._held_ms += len(pcm) / self._bytes_per_ms
         while self._held_ms > self._allowed_ms:
-            lost_ms = len(self._pieces.popleft()) / _BYTES_PER_MS
+            lost_ms = len(self._pieces.popleft()) / self._bytes_per_ms
             self._held_ms -= lost_ms
             self.dropped_ms += lost_ms
         if self._reader is not None and not self._reader.done():
@@ -59,5 +62,5 @@ class Microphone:
             self._reader = asyncio.get_running_loop().create_future()
             await self._reader
         piece = self._pieces.popleft()
-        self._held_ms -= len(piece) / _BYTES_PER_MS
+        self._held_ms -= len(piece) / self._bytes_per_ms
         return piece

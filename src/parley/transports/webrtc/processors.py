@@ -27,12 +27,15 @@ from pipecat.transports.base_output import BOT_VAD_STOP_FALLBACK_SECS, BaseOutpu
 from pipecat.transports.base_transport import TransportParams
 
 from parley.core.audio import Resampler
-from parley.transports.webrtc.microphone import CALLER_RATE_HZ, Microphone
+from parley.transports.live_resampler import LiveResampler
+from parley.transports.webrtc.microphone import Microphone
 from parley.transports.webrtc.sender import PACKET_MS, VOICE_RATE_HZ, Playout
 
 # The browser plays what it holds after the last packet; closing at once would cut the last word.
 _TAIL_MS = 200
 _DRAIN_LIMIT_S = 1.0
+
+Inbox = asyncio.Queue[dict[str, Any] | Frame] | asyncio.Queue[dict[str, Any] | ClientConnectedFrame]
 
 
 class CallerAudioFrame(InputAudioRawFrame):
@@ -44,12 +47,12 @@ class CallerAudioFrame(InputAudioRawFrame):
 
 
 class CallerInput(BaseInputTransport):
-    """Pushes the microphone's pieces and the page's messages into the pipeline."""
+    """Pushes the microphone's pieces, the page's messages and finished frames into the
+    pipeline."""
 
-    def __init__(
-        self, microphone: Microphone, inbox: asyncio.Queue[dict[str, Any] | ClientConnectedFrame]
-    ) -> None:
-        params = TransportParams(audio_in_enabled=True, audio_in_sample_rate=CALLER_RATE_HZ)
+    def __init__(self, microphone: Microphone, inbox: Inbox) -> None:
+        self._rate_hz = microphone.rate_hz
+        params = TransportParams(audio_in_enabled=True, audio_in_sample_rate=self._rate_hz)
         super().__init__(params)
         self._microphone = microphone
         self._inbox = inbox
@@ -82,7 +85,7 @@ class CallerInput(BaseInputTransport):
     async def _read_inbox(self) -> None:
         while True:
             item = await self._inbox.get()
-            if isinstance(item, ClientConnectedFrame):
+            if isinstance(item, Frame):
                 await self.push_frame(item)
             else:
                 await self.broadcast_frame(InputTransportMessageFrame, message=item)
@@ -90,8 +93,8 @@ class CallerInput(BaseInputTransport):
     async def push_audio_frame(self, frame: InputAudioRawFrame) -> None:
         """Sound from within the pipeline (RTVI's ``raw-audio``) takes the microphone's way."""
         pcm = frame.audio
-        if frame.sample_rate != CALLER_RATE_HZ:
-            resampler = Resampler(frame.sample_rate, CALLER_RATE_HZ)
+        if frame.sample_rate != self._rate_hz:
+            resampler = Resampler(frame.sample_rate, self._rate_hz)
             pcm = resampler.push(pcm) + resampler.flush()
         self._microphone.put(pcm)
 
@@ -100,18 +103,23 @@ class CallerInput(BaseInputTransport):
         while True:
             pcm = await self._microphone.get()
             if not self._paused:
-                await self.push_frame(CallerAudioFrame(pcm, CALLER_RATE_HZ, 1))
+                await self.push_frame(CallerAudioFrame(pcm, self._rate_hz, 1))
 
 
 class CallerOutput(BaseOutputTransport):
     """Plays the agent's voice and sends the page its messages."""
 
     def __init__(
-        self, playout: Playout, send: Callable[[Any], None], *, passes_voice_on: bool
+        self,
+        playout: Playout,
+        send: Callable[[Any], None],
+        *,
+        passes_voice_on: bool,
+        rate_hz: int = VOICE_RATE_HZ,
     ) -> None:
         params = TransportParams(
             audio_out_enabled=True,
-            audio_out_sample_rate=VOICE_RATE_HZ,
+            audio_out_sample_rate=rate_hz,
             audio_out_10ms_chunks=PACKET_MS // 10,
             audio_out_end_silence_secs=0,
         )
@@ -146,6 +154,12 @@ class CallerOutput(BaseOutputTransport):
         except TimeoutError:
             self._playout.clear()
 
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        speaker = self._media_senders.get(None)
+        if isinstance(frame, InterruptionFrame) and isinstance(speaker, Speaker):
+            speaker.forget_waiting()
+        await super().process_frame(frame, direction)
+
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
         """Returns whether the frame is to travel on behind the output."""
         await self._playout.write(frame.audio)
@@ -162,9 +176,15 @@ class Speaker(BaseOutputTransport.MediaSender):
 
     def __init__(self, transport: CallerOutput, playout: Playout, **settings: Any) -> None:
         super().__init__(transport, destination=None, **settings)
+        self._resampler = LiveResampler()
         self._playout = playout
         self._last_is_protected = False
         self._clears_seen = 0
+
+    def forget_waiting(self) -> None:
+        """Nothing more of it is to come. Pipecat passes an interruption on before it sees to that,
+        and a word that got out behind it would be taken for the next reply's first."""
+        self._audio_queue.reset()
 
     async def handle_interruptions(self, _: InterruptionFrame) -> None:
         # Speech that must not be interrupted keeps what is on its way, as Pipecat keeps its queue.

@@ -103,6 +103,7 @@ class DecoderThread:
                 jobs += self._alike(job, codec.most_at_once - 1)
                 self._decode(codec, jobs)
             except Exception as error:
+                # Handed over to those who wait for the sound; the next ones get theirs.
                 _fail(jobs, error)
         with self._changed:
             left = list(self._jobs)

@@ -68,6 +68,7 @@ class LocalTokens:
             tokenizer: Any = Tokenizer
             self._tokenizer = tokenizer.from_file(str(file))
         except Exception as error:
+            # tokenizers raises plain Exceptions.
             raise EngineUnavailable(
                 f"{file} can't be read as a tokenizer: {error}",
                 hint="It is the tokenizer.json of the talker's checkpoint; without the option "

@@ -60,6 +60,7 @@ class OnnxSnac:
                 str(file), sess_options=options, providers=providers
             )
         except Exception as error:
+            # onnxruntime raises plain Exceptions.
             raise EngineUnavailable(
                 f"{file.name} can't be loaded as a SNAC decoder: {error}",
                 hint="Remove it and fetch it again: parley models remove|pull orpheus:snac.",
