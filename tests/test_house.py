@@ -14,10 +14,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "src/parley"
 # The rule is 300 lines and 50; the rest is air, so that a last comment doesn't force a split.
-MOST_LINES = 330
+MOST_LINES = 300
 # Tests are a list of laws that are read one at a time.
 MOST_TEST_LINES = 450
-MOST_FUNCTION_LINES = 60
+MOST_FUNCTION_LINES = 50
 FOREIGN = {"node_modules", "__pycache__"}
 PIPECAT_ROOMS = {"transports", "session", "engines", "testing"}
 VAGUE_NAMES = re.compile(
