@@ -245,16 +245,30 @@ async def test_bad_keys_of_one_address_are_not_held_against_another(access: Acce
         await access.guard.admit(showing("pk_bad", at="203.0.113.10"))
 
 
-async def test_bad_keys_never_reach_the_database(
+async def test_bad_keys_reach_the_database_twenty_times_a_second_at_most(
     access: Access, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await access.keys.create("web")
     await access.ring.freshen()
     monkeypatch.setattr(ring_module, "FRESH_S", 3600.0)
+    monkeypatch.setattr(ring_module, "FRESH_FOR_STRANGERS_S", 3600.0)
     monkeypatch.setattr(access.ring, "_store", None)
 
     with pytest.raises(Unauthorized):
         await access.guard.admit(showing("pk_bad"))
+
+
+async def test_a_key_made_a_moment_ago_is_known_when_it_is_first_shown(
+    access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await access.guard.admit(showing((await access.keys.create("first")).token))
+    monkeypatch.setattr(ring_module, "FRESH_S", 3600.0)
+    monkeypatch.setattr(ring_module, "FRESH_FOR_STRANGERS_S", 0.0)
+    made = await access.keys.create("second")
+
+    caller = await access.guard.admit(showing(made.token))
+
+    assert caller.key_id == made.record.id
 
 
 # ── client secrets ───────────────────────────────────────────────────────────────────────────

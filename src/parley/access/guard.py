@@ -57,7 +57,7 @@ class Guard:
 
     async def admit(self, credentials: Credentials, *scopes: Scope) -> Caller:
         """Who that is. Raises ``Unauthorized``, ``Forbidden`` or ``RateLimited``."""
-        await self._ring.freshen()
+        await self._ring.freshen(credentials.token)
         caller = self._identify(credentials)
         for scope in scopes:
             if not caller.may(scope):

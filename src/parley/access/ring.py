@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from parley.access.keys import SHOWN_CHARACTERS, digest
+from parley.access.keys import KEY_PREFIX, SHOWN_CHARACTERS, digest
 from parley.core.errors import ParleyError
 from parley.core.log import get_logger
 from parley.core.tasks import begin, finished
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 FRESH_S = 1.0
+# How old it may be when somebody shows a key that isn't in it: they may have made it just now.
+FRESH_FOR_STRANGERS_S = 0.05
 USE_NOTED_S = 60.0
 # Compared with when no key has the prefix, so that both cases take as long.
 _NO_DIGEST = "0" * 64
@@ -34,8 +36,9 @@ def utc_now() -> datetime:
 class KeyRing:
     """The keys and the tenants' limits. Use it as an async context manager.
 
-    A key that was made or revoked elsewhere counts after ``FRESH_S`` at the latest. When the
-    database is away, what was known last goes on counting.
+    A key that was revoked elsewhere counts until ``FRESH_S`` later at most, and one that was made
+    elsewhere from when it is first shown. When the database is away, what was known last goes on
+    counting.
     """
 
     def __init__(self, store: Store, *, now: Callable[[], datetime] = utc_now) -> None:
@@ -90,27 +93,35 @@ class KeyRing:
         """The tenant's own limits, without the settings' for all."""
         return self._limits.get(tenant, Limits())
 
-    async def freshen(self) -> None:
-        """Look whether anything has changed, if the last look is too long ago."""
-        if time.monotonic() - self._checked_s < FRESH_S or self._loading.locked():
+    async def freshen(self, token: str = "") -> None:
+        """Look whether anything has changed, if the last look is too long ago for that token."""
+        is_strange = token.startswith(KEY_PREFIX) and token[:SHOWN_CHARACTERS] not in self._keys
+        if self._loading.locked() and not is_strange:
             return
         try:
-            await self._load()
+            await self._load(min(FRESH_S, FRESH_FOR_STRANGERS_S) if is_strange else FRESH_S)
         except ParleyError as error:
             log.warning("keys_not_refreshed", error=str(error))
 
-    async def _load(self) -> None:
+    async def _load(self, fresh_s: float = 0.0) -> None:
+        if time.monotonic() - self._checked_s < fresh_s:
+            return
         async with self._loading:
-            self._checked_s = time.monotonic()
-            change = await self._store.keys.newest_change()
-            if change == self._change:
-                return
-            keys = await self._store.keys.all()
-            tenants = await self._store.tenants.all()
-            self._keys = {key.prefix: key for key in keys}
-            self._good_ids = {key.id: key for key in keys}
-            self._limits = {tenant.name: tenant.limits for tenant in tenants}
-            self._change = change
+            # Others may have waited for the same look.
+            if time.monotonic() - self._checked_s >= fresh_s:
+                await self._look()
+
+    async def _look(self) -> None:
+        self._checked_s = time.monotonic()
+        change = await self._store.keys.newest_change()
+        if change == self._change:
+            return
+        keys = await self._store.keys.all()
+        tenants = await self._store.tenants.all()
+        self._keys = {key.prefix: key for key in keys}
+        self._good_ids = {key.id: key for key in keys}
+        self._limits = {tenant.name: tenant.limits for tenant in tenants}
+        self._change = change
 
     async def _note_uses(self) -> None:
         """Write down, once in a while, when keys were last used."""
