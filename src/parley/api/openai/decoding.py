@@ -18,6 +18,7 @@ from parley.core.errors import AudioTooLong, BadAudio, UnsupportedMedia
 RATE_HZ = 16_000
 # Beyond these a header is nonsense, and resampling would make much of little.
 _SLOWEST_HZ, _FASTEST_HZ = 4000, 400_000
+_WAV_PROBE_BYTES = "2048"
 # These know how long they are, and don't guess it from their size.
 _KNOW_THEIR_LENGTH = frozenset({"flac", "mov", "matroska"})
 
@@ -40,7 +41,7 @@ class SoundFile:
         except BaseException:
             self._container.close()
             raise
-        self._resampler = _resampler()
+        self._resampler: av.AudioResampler | None = None
         self._frames = self._decoded()
         self._held = bytearray()
         self._is_over = False
@@ -125,6 +126,12 @@ class SoundFile:
             return []
 
     def _resampled(self, frame: av.AudioFrame | None) -> bytes:
+        if self._resampler is None:
+            if frame is None:
+                return b""
+            if _is_as_wanted(frame):
+                return _pcm_of(frame)
+            self._resampler = _resampler()
         if frame is not None:
             frame.pts = None
         try:
@@ -133,7 +140,7 @@ class SoundFile:
             # The format changed on the way: a new stream for the resampler.
             self._resampler = _resampler()
             frames = self._resampler.resample(frame)
-        return b"".join(bytes(out.planes[0])[: out.samples * BYTES_PER_SAMPLE] for out in frames)
+        return b"".join(map(_pcm_of, frames))
 
 
 def _opened(file: IO[bytes], head: bytes, content_type: str) -> InputContainer:
@@ -144,11 +151,24 @@ def _opened(file: IO[bytes], head: bytes, content_type: str) -> InputContainer:
         container, options = "s16le", {"sample_rate": str(rate_hz), "ch_layout": "mono"}
     if not container:
         raise UnsupportedMedia("The file is of no format that is known here.", param="file")
+    if container == "wav":
+        # Its header tells everything; FFmpeg would read seconds of sound to make sure.
+        options["probesize"] = _WAV_PROBE_BYTES
     try:
         opened = av.open(file, "r", format=container, options=options, metadata_errors="ignore")
     except (FFmpegError, ValueError) as error:
         raise _unreadable(error) from error
     return opened
+
+
+def _is_as_wanted(frame: av.AudioFrame) -> bool:
+    # A channel that says nothing of itself is no "mono" to FFmpeg.
+    known = (frame.format.name, frame.layout.nb_channels, frame.sample_rate)
+    return known == ("s16", 1, RATE_HZ)
+
+
+def _pcm_of(frame: av.AudioFrame) -> bytes:
+    return bytes(frame.planes[0])[: frame.samples * BYTES_PER_SAMPLE]
 
 
 def _resampler() -> av.AudioResampler:
