@@ -13,6 +13,7 @@ from typing import Any
 
 from parley.core.errors import EngineUnavailable
 from parley.core.log import get_logger
+from parley.core.tasks import begin, end
 from parley.engines.job import Job
 from parley.engines.wire import (
     CANCEL,
@@ -105,14 +106,14 @@ class MindedWorker:
         """See to it that somebody minds the process; that task starts it."""
         if self._minding is None or self._minding.done():
             self._failure = ""
-            self._minding = asyncio.create_task(self._mind(), name=f"worker:{self._name}")
+            self._minding = begin(self._mind(), f"worker:{self._name}")
         return self._minding
 
     async def start(self) -> None:
         minding = self.begin()
         if self.is_ready:
             return
-        ready = asyncio.create_task(self._ready.wait())
+        ready = begin(self._ready.wait(), f"ready:{self._name}")
         try:
             await asyncio.wait(
                 [ready, minding],
@@ -120,7 +121,7 @@ class MindedWorker:
                 return_when=asyncio.FIRST_COMPLETED,
             )
         finally:
-            ready.cancel()
+            await end(ready)
         if not self.is_ready:
             raise EngineUnavailable(
                 f"The recogniser process {self._name} did not start. {self._failure}".strip()
@@ -128,8 +129,7 @@ class MindedWorker:
 
     async def close(self) -> None:
         if self._minding is not None:
-            self._minding.cancel()
-            await asyncio.gather(self._minding, return_exceptions=True)
+            await end(self._minding)
         await self._end_process()
 
     async def open(self, options: dict[str, Any]) -> Job:
@@ -188,14 +188,14 @@ class MindedWorker:
         try:
             process = self._process = await self._begun(heard)
             assert process.stdout is not None
-            watching = asyncio.create_task(self._watch(process), name=f"watch:{self._name}")
+            watching = begin(self._watch(process), f"watch:{self._name}")
             try:
                 await self._read(process.stdout)
             finally:
                 was_ready = self.is_ready
                 self._ready.clear()
-                watching.cancel()
                 self._fail_jobs("its process ended")
+                await end(watching)
         finally:
             os.close(self._cancels)
             self._cancels = -1
