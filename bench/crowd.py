@@ -15,7 +15,7 @@ import numpy as np
 
 from bench import machine
 from bench.caller import Caller, Punctuality
-from bench.ear import NO_SOUND, lateness_ms, spacing_errors_ms
+from bench.ear import lateness_ms, spacing_errors_ms
 from bench.figures import percentile
 from bench.fixed import VOICE_RATE_HZ, FixedVoice
 from bench.server import Server
@@ -136,7 +136,7 @@ class Crowd:
             stamps = [ear.timestamps[i] for i in inside]
             spacing += spacing_errors_ms(arrived, stamps)
             lateness += lateness_ms(arrived, stamps)
-            sounding += sum(ear.sound_s[i] != NO_SOUND for i in inside)
+            sounding += sum(ear.is_sound[i] for i in inside)
         expected = len(self._callers) * self._reply_packets * took_s * 1000 / CYCLE_MS
         return Window(
             calls=len(self._callers),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from array import array
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,12 +10,11 @@ from typing import Any
 import av
 import numpy as np
 
+from bench.heard import Heard
 from bench.speech import AUDIBLE, RATE_HZ
 
-NO_SOUND = -1.0
 
-
-class Ear:
+class Ear(Heard):
     """Hangs on one aiortc receiver.
 
     It sits in front of aiortc's jitter buffer, which would hold every packet 80 ms back, and in
@@ -24,11 +22,12 @@ class Ear:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.arrived_s = array("d")
         self.sequence_numbers = array("H")
         self.timestamps = array("L")
-        self.sound_s = array("d")
-        """When the first audible sample of each packet came, or ``NO_SOUND``."""
+        self.is_sound = array("b")
+        """Whether anything can be heard in each packet."""
         codec = av.CodecContext.create("libopus", "r")
         assert isinstance(codec, av.AudioCodecContext)
         codec.format = "s16"
@@ -36,8 +35,6 @@ class Ear:
         codec.sample_rate = RATE_HZ
         self._codec = codec
         self._pass_on: Callable[[Any, int], Awaitable[None]] | None = None
-        self._sound = asyncio.Event()
-        self.last_sound_s = 0.0
 
     def listen_to(self, receiver: Any) -> None:
         """Take over an ``RTCRtpReceiver``, before its first packet."""
@@ -52,12 +49,9 @@ class Ear:
         self.sequence_numbers.append(packet.sequence_number)
         self.timestamps.append(packet.timestamp)
         onset_s = self._onset_s(packet.payload)
-        if onset_s == NO_SOUND:
-            self.sound_s.append(NO_SOUND)
-        else:
-            self.last_sound_s = now_s + onset_s
-            self.sound_s.append(self.last_sound_s)
-            self._sound.set()
+        self.is_sound.append(onset_s is not None)
+        if onset_s is not None:
+            self.heard(now_s + onset_s)
         assert self._pass_on is not None
         await self._pass_on(packet, arrival_time_ms)
 
@@ -65,45 +59,14 @@ class Ear:
         """aiortc's jitter buffer, which here never has anything to decode."""
         return False, None
 
-    def _onset_s(self, payload: bytes) -> float:
-        """Seconds from the start of the packet to its first audible sample."""
+    def _onset_s(self, payload: bytes) -> float | None:
+        """Seconds from the start of the packet to its first audible sample; None for silence."""
         for frame in self._codec.decode(av.Packet(payload)):
             audible = np.abs(frame.to_ndarray()[0]) >= AUDIBLE * 32768
             first = int(audible.argmax())
             if audible[first]:
                 return first / RATE_HZ
-        return NO_SOUND
-
-    async def sound_after(self, moment_s: float, limit_s: float) -> float | None:
-        """When the first sound after ``moment_s`` was heard; None if there was none in time."""
-        try:
-            async with asyncio.timeout(limit_s):
-                while (heard_s := self._first_sound_after(moment_s)) is None:
-                    self._sound.clear()
-                    await self._sound.wait()
-                return heard_s
-        except TimeoutError:
-            return None
-
-    async def quiet_for(self, pause_s: float, limit_s: float) -> bool:
-        """Wait until nothing has been heard for ``pause_s``; False if it never fell silent."""
-        end_s = time.monotonic() + limit_s
-        while (now_s := time.monotonic()) < end_s:
-            rest_s = self.last_sound_s + pause_s - now_s
-            if rest_s <= 0:
-                return True
-            await asyncio.sleep(rest_s)
-        return False
-
-    def _first_sound_after(self, moment_s: float) -> float | None:
-        found = None
-        for heard_s in reversed(self.sound_s):
-            if heard_s == NO_SOUND:
-                continue
-            if heard_s <= moment_s:
-                break
-            found = heard_s
-        return found
+        return None
 
 
 def spacing_errors_ms(arrived_s: Sequence[float], timestamps: Sequence[int]) -> list[float]:

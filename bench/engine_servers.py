@@ -51,7 +51,7 @@ class Engine:
     serve: Callable[[Path], Any]
     answers: Answered
     address: str = "base_url"
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     label: str = ""
     decodes: bool = False
 

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -106,7 +106,7 @@ def _own_cpu_s() -> float:
 
 
 @asynccontextmanager
-async def _servers() -> AsyncIterator[dict[str, str]]:
+async def _servers() -> AsyncGenerator[dict[str, str]]:
     """The servers in a process of their own, so that their work is not counted as ours."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
@@ -179,7 +179,7 @@ async def _record(engine: Engine, url: str) -> Recorded:
 
 
 @asynccontextmanager
-async def _opened(engine: Engine, url: str) -> AsyncIterator[Any]:
+async def _opened(engine: Engine, url: str) -> AsyncGenerator[Any]:
     spec = find_engines().of(engine.kind)[engine.name]
     opened = spec.open(spec.options.model_validate({**engine.options, engine.address: url}))
     try:

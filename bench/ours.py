@@ -112,7 +112,7 @@ class FixedDesk:
             speaking=SpeechOptions(),
         )
 
-    def get(self, name: str) -> Agent:
+    def get(self, name: str, tenant: str) -> Agent:
         return self._agent
 
     def require_ready(self, agent: Agent) -> None:
@@ -121,7 +121,7 @@ class FixedDesk:
     async def engines_for(self, agent: Agent, voice: str) -> CallEngines:
         return self._engines
 
-    def tools_for(self, agent: Agent) -> Sequence[Tool]:
+    def tools_for(self, agent: Agent, tenant: str) -> Sequence[Tool]:
         return ()
 
 

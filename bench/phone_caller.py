@@ -14,6 +14,7 @@ from collections import deque
 import numpy as np
 
 from bench.caller import CallFailed
+from bench.heard import Heard
 from bench.relay import Relay
 from bench.speech import AUDIBLE, PACKET_MS, ROOM_NOISE, Utterance
 from bench.speech import RATE_HZ as SPEECH_HZ
@@ -32,14 +33,12 @@ _TO = re.compile(r"^To:.*?tag=([^\s;>]+)", re.MULTILINE | re.IGNORECASE)
 _MEDIA = re.compile(r"^m=audio (\d+)", re.MULTILINE)
 
 
-class WireEar:
+class WireEar(Heard):
     """Knows when the first audible sample of each packet was there: arrival plus place in it."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.packets = 0
-        self.sound_s = array("d")
-        self.last_sound_s = 0.0
-        self._news = asyncio.Event()
 
     def hear(self, data: bytes, now_s: float) -> None:
         if len(data) <= _HEADER.size or data[1] & 0x7F:
@@ -48,31 +47,7 @@ class WireEar:
         samples = np.frombuffer(from_ulaw(data[_HEADER.size :]), np.int16)
         audible = np.flatnonzero(np.abs(samples) >= AUDIBLE * 32768)
         if len(audible):
-            self.last_sound_s = now_s + float(audible[0]) / RATE_HZ
-            self.sound_s.append(self.last_sound_s)
-            self._news.set()
-
-    async def sound_after(self, moment_s: float, limit_s: float) -> float | None:
-        """When the first sound after that moment was heard; None if there was none in time."""
-        try:
-            async with asyncio.timeout(limit_s):
-                while True:
-                    heard = next((at_s for at_s in self.sound_s if at_s > moment_s), None)
-                    if heard is not None:
-                        return heard
-                    self._news.clear()
-                    await self._news.wait()
-        except TimeoutError:
-            return None
-
-    async def quiet_for(self, pause_s: float, limit_s: float) -> None:
-        """Wait until nothing has been heard for ``pause_s``."""
-        end_s = time.monotonic() + limit_s
-        while (now_s := time.monotonic()) < end_s:
-            rest_s = self.last_sound_s + pause_s - now_s
-            if rest_s <= 0:
-                return
-            await asyncio.sleep(rest_s)
+            self.heard(now_s + float(audible[0]) / RATE_HZ)
 
 
 class _Sound(asyncio.DatagramProtocol):

@@ -16,6 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from bench.caller import CONNECT_LIMIT_S, CallFailed
+from bench.heard import Heard
 from bench.speech import AUDIBLE, PACKET_MS, ROOM_NOISE, Utterance
 from bench.speech import RATE_HZ as SPEECH_HZ
 from parley.core.audio import Resampler
@@ -26,16 +27,17 @@ PACKET_BYTES = RATE_HZ * PACKET_MS // 1000 * 2
 Event = dict[str, Any]
 
 
-class DeltaEar:
+class DeltaEar(Heard):
     """Plays speech the moment it comes, piece behind piece, and knows when sound was heard."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.arrived_s = array("d")
-        self.sound_s = array("d")
-        """When the first audible sample of each piece that has one was played."""
-        self.last_sound_s = 0.0
         self._ends_s = 0.0
-        self._news = asyncio.Event()
+
+    @property
+    def over_s(self) -> float:
+        return max(self.last_sound_s, self._ends_s)
 
     def hear(self, pcm: bytes) -> None:
         now_s = time.monotonic()
@@ -44,35 +46,12 @@ class DeltaEar:
         self._ends_s = begins_s + len(pcm) / 2 / RATE_HZ
         audible = np.flatnonzero(np.abs(np.frombuffer(pcm, np.int16)) >= AUDIBLE * 32768)
         if len(audible):
-            self.sound_s.append(begins_s + float(audible[0]) / RATE_HZ)
-            self.last_sound_s = begins_s + float(audible[-1]) / RATE_HZ
-        self._news.set()
-
-    async def sound_after(self, moment_s: float, limit_s: float) -> float | None:
-        """When the first sound after that moment was heard; None if there was none in time."""
-        try:
-            async with asyncio.timeout(limit_s):
-                while True:
-                    heard = next((at_s for at_s in self.sound_s if at_s > moment_s), None)
-                    if heard is not None:
-                        return heard
-                    self._news.clear()
-                    await self._news.wait()
-        except TimeoutError:
-            return None
+            first, last = (begins_s + float(audible[at]) / RATE_HZ for at in (0, -1))
+            self.heard(first, last)
 
     def piece_after(self, moment_s: float) -> float | None:
         """When the first piece after that moment came, audible or not."""
         return next((at_s for at_s in self.arrived_s if at_s > moment_s), None)
-
-    async def quiet_for(self, pause_s: float, limit_s: float) -> None:
-        """Wait until nothing has been heard for ``pause_s``."""
-        end_s = time.monotonic() + limit_s
-        while (now_s := time.monotonic()) < end_s:
-            rest_s = max(self.last_sound_s, self._ends_s) + pause_s - now_s
-            if rest_s <= 0:
-                return
-            await asyncio.sleep(rest_s)
 
 
 class RealtimeCaller:

@@ -38,6 +38,20 @@ SESSION: Any = {
 
 Event = dict[str, Any]
 
+# A question that is answered, and the same again over the answer.
+UNTIL_INTERRUPTED_AND_ANSWERED = """() => {
+    const replies = realtime.events.filter(({type}) => type === "response.done");
+    const cut = replies.findIndex(
+        ({response}) => response.status_details?.reason === "turn_detected");
+    return cut >= 0 && replies.slice(cut).some(({response}) => response.status === "completed"
+        && response.output[0]?.content[0]?.transcript.includes("nine to five"));
+}"""
+UNTIL_NOTHING_IS_PLAYED = """() => {
+    const count = (what) => realtime.events.filter(
+        ({type}) => type === "output_audio_buffer." + what).length;
+    return count("started") === count("stopped") + count("cleared");
+}"""
+
 
 @asynccontextmanager
 async def two_sites(folder: Path) -> AsyncIterator[tuple[Server, str, openai.AsyncOpenAI]]:
@@ -83,15 +97,17 @@ async def wait_for_one_more(tab: BrowserTab, kind: str, before: Counter[str]) ->
 
 async def test_a_page_talks_is_answered_and_interrupts(say: CallerVoice, tmp_path: Path):
     question = await say("what are your opening hours")
-    # The reply begins about 8 s in and lasts three seconds; the caller asks again over it.
-    microphone = write_microphone(tmp_path / "mic.wav", [(6.0, question), (9.2, question)], 60.0)
+    # The reply begins about 8 s in and lasts three seconds; the caller asks again over it, and
+    # later once more if that wasn't understood.
+    speech = [(at_s, question) for at_s in (6.0, 9.2, 20.0, 31.0, 42.0)]
+    microphone = write_microphone(tmp_path / "mic.wav", speech, 60.0)
     async with (
         two_sites(tmp_path) as (server, address, sdk),
         open_tab(f"{address}/realtime_page.html", microphone) as tab,
     ):
         call_id = await begin(tab, server, sdk)
-        await wait_for(tab, "response.done", count=3, timeout_s=60)
-        await wait_for(tab, "output_audio_buffer.stopped", count=2)
+        await tab.page.wait_for_function(UNTIL_INTERRUPTED_AND_ANSWERED, timeout=60_000)
+        await tab.page.wait_for_function(UNTIL_NOTHING_IS_PLAYED)
 
         events, sounds = await told(tab), await tab.sounds(gap_s=0.25)
         await sdk.realtime.calls.hangup(call_id)
@@ -110,16 +126,16 @@ async def test_a_page_talks_is_answered_and_interrupts(say: CallerVoice, tmp_pat
     cut = next(event for event in events if event["type"] == "conversation.item.truncated")
     assert types[0] == "session.created"
     assert "error" not in types and "response.output_audio.delta" not in types
-    assert len(heard) == 2 and all("opening hours" in text for text in heard)
-    assert [response["status"] for response in done] == ["completed", "cancelled", "completed"]
+    assert heard and all("opening hours" in text for text in heard)
+    assert [response["status"] for response in done[:2]] == ["completed", "cancelled"]
     assert done[1]["status_details"]["reason"] == "turn_detected"
     assert "nine to five" not in spoken[1]
-    assert "nine to five" in spoken[2]
+    assert done[-1]["status"] == "completed" and "nine to five" in spoken[-1]
     assert cut["item_id"] == done[1]["output"][0]["id"]
     assert 0 < cut["audio_end_ms"] < 3000
-    assert types.count("output_audio_buffer.started") == 3
+    assert types.count("output_audio_buffer.started") == len(done)
     assert types.count("output_audio_buffer.cleared") == 1
-    assert types.count("output_audio_buffer.stopped") == 2
+    assert types.count("output_audio_buffer.stopped") == len(done) - 1
     assert sounds[0].start_s < 3.0, "the greeting was not heard"
     # Between the interruption and the answer to it there is silence at the caller's ear.
     assert any(8.0 < sound.end_s < 9.2 + 1.5 for sound in sounds), sounds
@@ -151,16 +167,6 @@ async def test_a_page_writes_and_the_server_ends_the_call_of_a_closed_tab(tmp_pa
             await server.logged("call_ended", "reason=caller")
 
     assert "nine to five" in replies[1]["output"][0]["content"][0]["transcript"]
-
-
-# A question that is answered, and the same again over the answer.
-UNTIL_INTERRUPTED_AND_ANSWERED = """() => {
-    const replies = realtime.events.filter(({type}) => type === "response.done");
-    const cut = replies.findIndex(
-        ({response}) => response.status_details?.reason === "turn_detected");
-    return cut >= 0 && replies.slice(cut).some(({response}) => response.status === "completed"
-        && response.output[0]?.content[0]?.transcript.includes("nine to five"));
-}"""
 
 
 def asked_over_the_answer(question: bytes) -> list[tuple[float, bytes]]:
