@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
 from pydantic import BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
+from parley.settings.agent_rules import AgentRules, Network
 from parley.settings.field import setting
-from parley.settings.opensips import OpenSipsSettings
+from parley.settings.rtp import RtpSettings
 from parley.settings.values import Folder, words
 
-_URI = "a SIP URI such as sip:pbx.example.org or sip:10.0.0.5:5060;transport=tcp"
+Secrecy = Literal["off", "allowed", "required"]
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_URI = "a SIP URI such as sip:pbx.example.org or sip:10.0.0.5:5060;transport=tcp"
 
 
 def _networks(value: object) -> object:
@@ -57,7 +58,7 @@ Accounts = Annotated[SecretStr, BeforeValidator(_accounts)]
 SipAddress = Annotated[str, BeforeValidator(_sip_uri)]
 
 
-class TelephoneSettings(OpenSipsSettings):
+class TelephoneSettings(RtpSettings):
     """What SIP needs to know before the first call."""
 
     sip: bool = setting(
@@ -88,58 +89,6 @@ class TelephoneSettings(OpenSipsSettings):
         shown="the address it sends from",
         example="203.0.113.7",
     )
-    rtp_port: int | None = setting(
-        "RTP_PORT",
-        None,
-        "Without SIP and OpenSIPS: the UDP port where sound alone, without a signal before it, is "
-        "a call. With either: the first port for audio, if RTP_MIN_PORT sets none.",
-        "telephone",
-        ge=1,
-        le=65534,
-        example="5004",
-    )
-    rtp_bind_ip: str = setting(
-        "RTP_BIND_IP",
-        "",
-        "The address that takes telephone audio.",
-        "telephone",
-        allowed="an address",
-        shown="the one that SIP listens on",
-        example="10.0.0.7",
-    )
-    rtp_silence_s: float = setting(
-        "PARLEY_RTP_SILENCE_S",
-        10.0,
-        "Without SIP: a caller whose audio stays away for so long has hung up.",
-        "telephone",
-        ge=0.5,
-        le=3600,
-    )
-    rtp_ip: str = setting(
-        "RTP_IP",
-        "",
-        "Where callers are told to send their audio.",
-        "telephone",
-        allowed="an address",
-        shown="PARLEY_SIP_PUBLIC_HOST, or the address that the call came to",
-        example="203.0.113.7",
-    )
-    rtp_min_port: int = setting(
-        "RTP_MIN_PORT",
-        10_000,
-        "The first UDP port for telephone audio; each call takes two.",
-        "telephone",
-        ge=1,
-        le=65535,
-    )
-    rtp_max_port: int = setting(
-        "RTP_MAX_PORT",
-        20_000,
-        "The last UDP port for telephone audio.",
-        "telephone",
-        ge=1,
-        le=65535,
-    )
     sip_peers: Networks = setting(
         "PARLEY_SIP_PEERS",
         (),
@@ -158,6 +107,15 @@ class TelephoneSettings(OpenSipsSettings):
         shown="none",
         hides_value=True,
         example="door=a-long-password",
+    )
+    sip_agents: AgentRules = setting(
+        "PARLEY_SIP_AGENTS",
+        (),
+        "Which agent answers which call; the first rule that fits counts.",
+        "telephone",
+        allowed="NUMBER=AGENT rules with commas between, such as +4930*=sales",
+        shown="none; agents answer to their names, the default one to numbers",
+        example="+49301234567=receptionist,+4930* from:+49171*=sales,200=acme:desk",
     )
     sip_realm: str = setting(
         "PARLEY_SIP_REALM",
@@ -205,6 +163,12 @@ class TelephoneSettings(OpenSipsSettings):
         "telephone",
         ge=0,
         le=65535,
+    )
+    sip_srtp: Secrecy = setting(
+        "PARLEY_SIP_SRTP",
+        "allowed",
+        "Whether sound is encrypted (SRTP) in calls over TLS; `required` has no others.",
+        "telephone",
     )
     sip_proxy: SipAddress = setting(
         "PARLEY_SIP_PROXY",
@@ -272,17 +236,6 @@ class TelephoneSettings(OpenSipsSettings):
     def rtp_host(self) -> str:
         """The address that takes telephone audio."""
         return self.rtp_bind_ip or self.sip_host
-
-    @property
-    def rtp_range(self) -> tuple[int, int]:
-        """The first and the last port for the audio of calls by SIP. ``RTP_PORT`` is the first
-        where nothing else says so."""
-        first, last = self.rtp_min_port, self.rtp_max_port
-        if self.rtp_port is None or "rtp_min_port" in self.model_fields_set:
-            return first, last
-        if "rtp_max_port" not in self.model_fields_set:
-            last = min(self.rtp_port + last - first, 65_535)
-        return self.rtp_port, last
 
     @property
     def sip_accounts(self) -> Mapping[str, str]:

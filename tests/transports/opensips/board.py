@@ -5,24 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from parley.agents.schema import Agent
 from parley.core.call import CallInfo
 from parley.core.errors import QuotaExceeded
-from parley.core.events import Event
 from parley.session.admission import Reservation
-from parley.session.control import SessionControl
-from parley.session.host import SessionHost
 from parley.session.turns import Listening
 from parley.transports.opensips.gateway import OpenSips
 from parley.transports.opensips.options import OpenSipsOptions, Patience
 from parley.transports.sip.rtp.codecs import G722, PCMA, PCMU
 from parley.transports.sip.rtp.line import LineOptions
+from parley.transports.wheel import Wheel
 from tests.session.fakes import AGENT, FakeHouse
 from tests.transports.opensips.fake_opensips import FakeOpenSips, Session
 from tests.transports.sip.caller import PhoneCaller
+from tests.transports.sip.listening_board import ListeningBoard, Notes, no_task_left
 from tests.transports.sip.phone import Phone
 from tests.transports.sip.rtp.far_end import FarEnd
 
@@ -40,29 +39,12 @@ QUICK = Patience(
 PORTS = (34_000, 34_999)
 
 
-@dataclass
-class Board:
+@dataclass(kw_only=True)
+class Board(ListeningBoard):
     """The gateway with a fake house behind it, and what happens in its calls."""
 
     gateway: OpenSips
-    host: SessionHost
     opensips: FakeOpenSips
-    events: list[Event] = field(default_factory=list[Event])
-    happened: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def note(self, event: Event) -> None:
-        self.events.append(event)
-        self.happened.set()
-
-    def names(self) -> list[str]:
-        return [event.name for event in self.events]
-
-    async def until(self, name: str) -> Any:
-        async with asyncio.timeout(15):
-            while name not in self.names():
-                self.happened.clear()
-                await self.happened.wait()
-        return next(event for event in self.events if event.name == name)
 
     async def subscribed(self) -> None:
         async with asyncio.timeout(10):
@@ -72,24 +54,9 @@ class Board:
         async with asyncio.timeout(10):
             await self.gateway.subscription.is_missing.wait()
 
-    async def control(self) -> SessionControl:
-        started = await self.until("media_started")
-        control = self.host.find(started.call_id)
-        assert control is not None
-        return control
-
     async def all_told(self) -> None:
         """Return when every command so far was answered: they are answered in their order."""
         await self.gateway.subscription.stop()
-
-    async def everybody_leaves(self) -> None:
-        """A call that its caller ends is over at once; one that we end says goodbye first."""
-        kept = list(self.opensips.sessions.values()) if self.opensips.subscribers else []
-        answered = [session for session in kept if session.state == "answered"]
-        for session in answered:
-            self.opensips.hang_up(session)
-        if answered:
-            await self.host.drain(2)
 
     async def is_free(self) -> bool:
         """Once the call is over: whether nothing of it is left, here or at OpenSIPS."""
@@ -109,28 +76,21 @@ async def board_at(
     options: dict[str, Any] | None = None,
     **engines: Any,
 ) -> AsyncIterator[Board]:
-    boards: list[Board] = []
-
-    async def note(event: Event) -> None:
-        await boards[0].note(event)
-
-    house = FakeHouse(listening, list(agents), listeners=[note], **engines)
+    notes = Notes()
+    house = FakeHouse(listening, list(agents), listeners=[notes.note], **engines)
     usual = OpenSipsOptions(
         mi_port=opensips.port,
         line=LineOptions(codecs=(G722, PCMU, PCMA)),
         rtp_ports=PORTS,
         patience=QUICK,
     )
-    tasks = asyncio.all_tasks()
     async with (
+        no_task_left(),
         house.host(max_calls=max_calls) as host,
-        OpenSips(replace(usual, **(options or {})), host) as gateway,
+        OpenSips(replace(usual, **(options or {})), host, Wheel()) as gateway,
     ):
-        boards.append(Board(gateway, host, opensips))
-        yield boards[0]
-        await boards[0].everybody_leaves()
-    left = [t for t in asyncio.all_tasks() - tasks if t is not asyncio.current_task()]
-    assert not left, left
+        notes.board = board = Board(gateway=gateway, host=host, opensips=opensips)
+        yield board
 
 
 class Caller(PhoneCaller):

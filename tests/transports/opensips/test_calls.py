@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
+import pytest
+
+from parley.session.run import GOODBYE_LIMIT_S
 from parley.session.turns import Listening
+from parley.settings.agent_rules import AgentRule
 from parley.testing.engines import FakeTranscriber
 from parley.testing.speech import FakeSynthesizer
+from parley.transports.opensips.gateway import OpenSips
+from parley.transports.opensips.options import OpenSipsOptions
+from parley.transports.sip.options import SipOptions
 from parley.transports.sip.rtp.codecs import PCMU
 from parley.transports.sip.rtp.line import LineOptions
+from parley.transports.sip.telephone import Telephone, TelephoneOptions
+from parley.transports.wheel import Wheel
 from tests.caller_voice import CallerVoice
-from tests.session.fakes import agent_with
-from tests.transports.opensips.board import Board, Caller, Waits, board_at, sound_caller
+from tests.session.fakes import FakeHouse, agent_with
+from tests.transports.opensips.board import (
+    PORTS,
+    QUICK,
+    Board,
+    Caller,
+    Waits,
+    board_at,
+    sound_caller,
+)
 from tests.transports.opensips.fake_opensips import FakeOpenSips, Session
+from tests.transports.sip.caller import phone_caller
+from tests.transports.sip.phone import T1_S
 from tests.transports.sip.rtp.far_end import sdp
 
 SILENT = agent_with(greeting="")
@@ -92,6 +112,30 @@ async def test_ten_callers_at_once_are_all_heard_and_let_go(
         assert (board.gateway.live_calls, board.gateway.sessions) == (0, 0)
 
 
+async def test_calls_by_opensips_and_by_sip_are_paced_by_one_timer(
+    listening: Listening, opensips: FakeOpenSips, caller: Caller
+):
+    wheel, house = Wheel(), FakeHouse(listening)
+    line = LineOptions(codecs=(PCMU,))
+    sip = TelephoneOptions(SipOptions(port=0, t1_s=T1_S), line, PORTS)
+    gateway = OpenSipsOptions(mi_port=opensips.port, line=line, rtp_ports=PORTS, patience=QUICK)
+    async with (
+        house.host() as host,
+        Telephone(sip, host, wheel) as telephone,
+        OpenSips(gateway, host, wheel) as opened,
+        phone_caller(telephone.endpoint.port) as other,
+    ):
+        await opened.subscription.is_held.wait()
+        await caller.connect(opensips)
+        await other.call()
+        await caller.hear(10)
+        await other.hear(10)
+
+        assert len(wheel) == 2
+        other.leave()
+    assert len(wheel) == 0
+
+
 # ── which agent ──────────────────────────────────────────────────────────────────────────────
 
 
@@ -135,6 +179,36 @@ async def test_what_a_caller_claims_in_headers_is_not_believed(
 
     started = await board.until("call_started")
     assert (started.call.agent, started.call.caller) == ("tester", "sip:phone@127.0.0.1")
+
+
+RULES = tuple(map(AgentRule.read, ("4711=night", "diverted:100=late", "*=day")))
+
+
+@pytest.mark.parametrize(
+    ("to", "extra", "answers"),
+    [
+        ("4711", {}, "night"),
+        ("4712", {}, "day"),
+        ("tester", {}, "day"),
+        ("4712", {"callee": "4711"}, "night"),
+        ("4711", {"agent": "tester"}, "tester"),
+        ("4712", {"diverted": "sip:100@pbx"}, "late"),
+    ],
+)
+async def test_rules_count_before_names_and_after_the_scripts_own_agent(
+    to: str, extra: dict[str, str], answers: str, listening: Listening, opensips: FakeOpenSips
+):
+    agents = [agent_with(name=name, greeting="") for name in ("tester", "night", "day", "late")]
+    claims = "Diversion: <sip:100@pbx>\r\n"
+    async with board_at(opensips, listening, agents=agents, options={"rules": RULES}) as board:
+        await board.subscribed()
+        session = opensips.invite(sdp(), to=to, extra=json.dumps(extra), lines=claims)
+        started = await board.until("media_started")
+        opensips.hang_up(session)
+        await board.until("call_ended")
+
+    assert started.name == "media_started"
+    assert (await board.until("call_started")).call.agent == answers
 
 
 async def test_a_script_that_says_nothing_readable_gets_the_usual_agent(
@@ -213,6 +287,25 @@ async def test_a_house_that_closes_says_goodbye_to_all(
 
     assert (await opensips.sent(session, 503)).reason == "Service Unavailable"
     assert (opensips.sessions, opensips.subscribers) == ({}, {})
+
+
+async def test_a_call_that_has_only_begun_holds_no_place_when_all_is_closed(
+    listening: Listening, opensips: FakeOpenSips
+):
+    agent = agent_with(greeting="a long greeting", goodbye="a long goodbye")
+    tts = FakeSynthesizer(word_ms=2000)
+    async with board_at(opensips, listening, agents=[agent], tts=tts) as board:
+        await board.subscribed()
+        session = opensips.invite(sdp())
+        await opensips.sent(session, 200)
+        await board.gateway.__aexit__(None, None, None)
+        # Nobody waits for a goodbye that nobody can hear.
+        async with asyncio.timeout(GOODBYE_LIMIT_S):
+            ended = await board.until("call_ended")
+        assert await board.is_free()
+
+    assert ended.reason == "drain"
+    assert [message.method for message in session.sent][-1] == "BYE"
 
 
 # ── badness ──────────────────────────────────────────────────────────────────────────────────

@@ -9,6 +9,7 @@ import pytest
 from parley.testing.scenario import ScenarioRun
 from parley.transports.opensips.gateway import OpenSips
 from parley.transports.opensips.options import OpenSipsOptions
+from parley.transports.wheel import Wheel
 from tests.builtin_house import SCENARIOS, BuiltinHouse, HouseCall, scenario_for
 from tests.transports.opensips.board import PORTS, sound_caller
 from tests.transports.opensips.fake_opensips import FakeOpenSips
@@ -25,7 +26,7 @@ async def test_the_call_goes_as_the_scenario_says(
     scenario = scenario_for(path, CAN)
     options = OpenSipsOptions(mi_port=opensips.port, rtp_ports=PORTS)
     async with (
-        OpenSips(options, builtin.host) as gateway,
+        OpenSips(options, builtin.host, Wheel()) as gateway,
         sound_caller(is_wideband=True) as caller,
     ):
         await gateway.subscription.is_held.wait()

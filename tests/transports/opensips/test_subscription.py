@@ -11,6 +11,7 @@ from parley.core.errors import BadSettings
 from parley.session.turns import Listening
 from parley.transports.opensips.gateway import OpenSips
 from parley.transports.opensips.options import OpenSipsOptions
+from parley.transports.wheel import Wheel
 from tests.session.fakes import FakeHouse
 from tests.transports.opensips.board import Board, Caller, board_at
 from tests.transports.opensips.fake_opensips import FakeOpenSips, fake_opensips
@@ -176,5 +177,5 @@ async def test_an_address_that_is_not_ours_is_refused_at_the_start(
     house = FakeHouse(listening)
     async with house.host() as host:
         with pytest.raises(BadSettings, match=name):
-            async with OpenSips(replace(OpenSipsOptions(), **{field: address}), host):
+            async with OpenSips(replace(OpenSipsOptions(), **{field: address}), host, Wheel()):
                 raise AssertionError("it listens")

@@ -6,11 +6,12 @@ import asyncio
 import re
 import wave
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 
+from parley.transports.sip.options import TlsFiles
 from tests.caller_voice import CALLER_HZ
 from tests.transports.sip.sipp import require
 
@@ -29,10 +30,17 @@ module g722.so
 module g711.so
 module aufile.so
 module sndfile.so
+module srtp.so
 module_tmp account.so
 module_app menu.so
 """
-ACCOUNT = "<sip:baresip@127.0.0.1:{port}>;regint=0;audio_codecs=G722/16000/1\n"
+SECRET = """
+sip_certificate {certificate}
+sip_cafile {authorities}
+"""
+ACCOUNT = "<sip:baresip@127.0.0.1:{port}>;regint=0;audio_codecs=G722/16000/1{more}\n"
+# Whoever can't do that has no call with it.
+SECRETLY = ";answermode=auto;mediaenc=srtp-mand"
 
 
 class Baresip:
@@ -46,6 +54,15 @@ class Baresip:
         """Say goodbye and end, the recording finished."""
         self._running.terminate()
         await self._running.wait()
+
+    async def is_up(self) -> None:
+        """Return once it can be called."""
+        async with asyncio.timeout(15):
+            while b"baresip is ready" not in (self._folder / "log").read_bytes():
+                assert self._running.returncode is None, (self._folder / "log").read_text()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        await self._running.wait()
 
     @property
     def hears_from(self) -> int:
@@ -64,14 +81,21 @@ class Baresip:
 
 
 @asynccontextmanager
-async def baresip(folder: Path, port: int, uri: str, said: bytes) -> AsyncIterator[Baresip]:
-    """Calls ``uri`` from ``port`` and plays ``said`` (s16le at 16 kHz) until it hangs up."""
+async def baresip(
+    folder: Path, port: int, uri: str, said: bytes, tls: TlsFiles | None = None
+) -> AsyncIterator[Baresip]:
+    """Calls ``uri`` from ``port`` and plays ``said`` (s16le at 16 kHz) until it hangs up.
+
+    With ``tls`` it also takes calls over TLS at the next port, and has none whose sound isn't
+    encrypted. Without ``uri`` it calls nobody.
+    """
     program = require("baresip", "baresip-core")
-    _prepare(folder, port, said)
+    _prepare(folder, port, said, tls)
+    orders = ("-e", f"/dial {uri}") if uri else ()
     with (folder / "log").open("wb") as log:
         running = await asyncio.create_subprocess_exec(
             program,
-            *("-f", str(folder), "-e", f"/dial {uri}"),
+            *("-f", str(folder), *orders),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -84,11 +108,17 @@ async def baresip(folder: Path, port: int, uri: str, said: bytes) -> AsyncIterat
             await phone.hang_up()
 
 
-def _prepare(folder: Path, port: int, said: bytes) -> None:
+def _prepare(folder: Path, port: int, said: bytes, tls: TlsFiles | None) -> None:
     folder.mkdir()
     settings = CONFIGURATION.format(port=port, folder=folder, rate_hz=CALLER_HZ)
+    if tls is not None:
+        assert tls.certificate and tls.key
+        # It wants both in one file.
+        certificate = folder / "certificate.pem"
+        certificate.write_bytes(tls.certificate.read_bytes() + tls.key.read_bytes())
+        settings += SECRET.format(certificate=certificate, authorities=tls.authorities)
     (folder / "config").write_text(settings)
-    (folder / "accounts").write_text(ACCOUNT.format(port=port))
+    (folder / "accounts").write_text(ACCOUNT.format(port=port, more=SECRETLY if tls else ""))
     (folder / "contacts").write_text("")
     with wave.open(str(folder / "said.wav"), "wb") as file:
         file.setnchannels(1)

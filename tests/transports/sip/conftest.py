@@ -20,6 +20,7 @@ from parley.transports.sip.endpoint import SipEndpoint
 from parley.transports.sip.incoming import IncomingInvite
 from parley.transports.sip.options import SipOptions, TlsFiles
 from tests.transports.sip.caller import PhoneCaller, phone_caller
+from tests.transports.sip.listening_board import no_task_left
 from tests.transports.sip.phone import SDP, T1_S, Phone, udp_phone
 from tests.transports.sip.switchboard import Switchboard, switchboard
 
@@ -75,8 +76,7 @@ def desk() -> Desk:
 @pytest.fixture
 async def opened(desk: Desk) -> AsyncIterator[Callable[..., Any]]:
     """Opens endpoints on free ports; none may leave a task behind."""
-    tasks = asyncio.all_tasks()
-    async with AsyncExitStack() as stack:
+    async with no_task_left(), AsyncExitStack() as stack:
 
         async def open_one(on_invite: Any = None, **options: Any) -> SipEndpoint:
             chosen = SipOptions(**{"port": 0, "t1_s": T1_S, "closing_s": 1.0, **options})
@@ -84,8 +84,6 @@ async def opened(desk: Desk) -> AsyncIterator[Callable[..., Any]]:
             return await stack.enter_async_context(endpoint)
 
         yield open_one
-    left = [t for t in asyncio.all_tasks() - tasks if t is not asyncio.current_task()]
-    assert not left, left
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ request_route {{
         exit;
     }}
     t_check_trans();
+    {guard}
     record_route();
     if ($rU =~ "^(demo|receptionist)$") $du = "sip:127.0.0.1:{target}";
     append_hf("X-Via-Proxy: yes\\r\\n");
@@ -49,6 +50,16 @@ RELAY = """
 loadmodule "rtpengine.so"
 modparam("rtpengine", "rtpengine_sock", "udp:127.0.0.1:{port}")
 """
+LOCK = """
+loadmodule "auth.so"
+"""
+GUARD = """
+    if (!pv_proxy_authenticate("trunk", "{password}", "0")) {{
+        auth_challenge("trunk", "1");
+        exit;
+    }}
+    consume_credentials();
+"""
 OFFER = """if (has_body("application/sdp")) rtpengine_offer("replace-origin");"""
 ANSWER = """
 onreply_route {
@@ -59,18 +70,22 @@ onreply_route {
 
 @asynccontextmanager
 async def kamailio(
-    folder: Path, port: int, target: int, *, relay_port: int = 0
+    folder: Path, port: int, target: int, *, relay_port: int = 0, password: str = ""
 ) -> AsyncIterator[None]:
     """A proxy on ``port`` that sends calls for ``demo`` to ``target``.
 
-    With ``relay_port``, where an rtpengine listens for orders, the sound goes through that.
+    With ``relay_port``, where an rtpengine listens for orders, the sound goes through that; with a
+    ``password`` whoever calls must have it.
     """
     program = require("kamailio", "kamailio")
     file = folder / "kamailio.cfg"
     relay = {"relay": RELAY.format(port=relay_port), "offer": OFFER, "answer": ANSWER}
     if not relay_port:
         relay = dict.fromkeys(relay, "")
-    file.write_text(CONFIGURATION.format(port=port, target=target, **relay))
+    if password:
+        relay["relay"] += LOCK
+    guard = GUARD.format(password=password) if password else ""
+    file.write_text(CONFIGURATION.format(port=port, target=target, guard=guard, **relay))
     with (folder / "kamailio.log").open("wb") as log:
         running = await asyncio.create_subprocess_exec(
             program,

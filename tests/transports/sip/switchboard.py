@@ -2,53 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from parley.agents.schema import Agent
-from parley.core.events import Event
-from parley.session.control import SessionControl
-from parley.session.host import SessionHost
 from parley.session.turns import Listening
+from parley.settings.agent_rules import AgentRule
+from parley.transports.sip.agreement import Secrecy
 from parley.transports.sip.options import SipOptions
 from parley.transports.sip.rtp.codecs import G722, PCMA, PCMU
 from parley.transports.sip.rtp.line import LineOptions
 from parley.transports.sip.telephone import Telephone, TelephoneOptions
+from parley.transports.wheel import Wheel
 from tests.session.fakes import AGENT, FakeHouse
+from tests.transports.sip.listening_board import ListeningBoard, Notes, no_task_left
 from tests.transports.sip.phone import T1_S
 
 
-@dataclass
-class Switchboard:
+@dataclass(kw_only=True)
+class Switchboard(ListeningBoard):
     """A telephone with a fake house behind it, and what happens in its calls."""
 
     telephone: Telephone
-    host: SessionHost
-    events: list[Event] = field(default_factory=list[Event])
-    happened: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def note(self, event: Event) -> None:
-        self.events.append(event)
-        self.happened.set()
-
-    def names(self) -> list[str]:
-        return [event.name for event in self.events]
-
-    async def until(self, name: str) -> Any:
-        async with asyncio.timeout(15):
-            while name not in self.names():
-                self.happened.clear()
-                await self.happened.wait()
-        return next(event for event in self.events if event.name == name)
-
-    async def control(self) -> SessionControl:
-        started = await self.until("media_started")
-        control = self.host.find(started.call_id)
-        assert control is not None
-        return control
 
     async def is_free(self) -> bool:
         """Once the call is over: whether nothing of it is left."""
@@ -66,22 +43,23 @@ async def switchboard(
     max_calls: int = 4,
     line: LineOptions | None = None,
     sip: dict[str, Any] | None = None,
+    rules: Sequence[str] = (),
+    secrecy: Secrecy = "allowed",
     **engines: Any,
 ) -> AsyncIterator[Switchboard]:
-    board: list[Switchboard] = []
-
-    async def note(event: Event) -> None:
-        await board[0].note(event)
-
-    house = FakeHouse(listening, list(agents), listeners=[note], **engines)
+    notes = Notes()
+    house = FakeHouse(listening, list(agents), listeners=[notes.note], **engines)
     options = TelephoneOptions(
-        SipOptions(port=0, t1_s=T1_S, closing_s=1.0, **(sip or {})),
+        SipOptions(**{"port": 0, "t1_s": T1_S, "closing_s": 1.0, **(sip or {})}),
         line or LineOptions(codecs=(G722, PCMU, PCMA)),
         (30_000, 31_999),
+        rules=tuple(map(AgentRule.read, rules)),
+        secrecy=secrecy,
     )
-    tasks = asyncio.all_tasks()
-    async with house.host(max_calls=max_calls) as host, Telephone(options, host) as telephone:
-        board.append(Switchboard(telephone, host))
-        yield board[0]
-    left = [t for t in asyncio.all_tasks() - tasks if t is not asyncio.current_task()]
-    assert not left, left
+    async with (
+        no_task_left(),
+        house.host(max_calls=max_calls) as host,
+        Telephone(options, host, Wheel()) as telephone,
+    ):
+        notes.board = board = Switchboard(telephone=telephone, host=host)
+        yield board

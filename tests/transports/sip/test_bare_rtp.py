@@ -7,7 +7,7 @@ import ipaddress
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,53 +17,30 @@ from aiortc.rtp import RtcpByePacket
 from parley.agents.schema import Agent
 from parley.core.call import CallInfo
 from parley.core.errors import BadSettings, NotSupported, QuotaExceeded
-from parley.core.events import Event
 from parley.session.admission import Reservation
-from parley.session.control import SessionControl
-from parley.session.host import SessionHost
 from parley.session.turns import Listening
 from parley.settings.load import load_settings
 from parley.testing.engines import FakeTranscriber
 from parley.testing.speech import FakeSynthesizer
 from parley.transports.sip.bare_rtp import BareOptions, BareRtp
 from parley.transports.sip.rtp.line import LineOptions
+from parley.transports.wheel import Wheel
 from tests.caller_voice import CALLER_HZ, CallerVoice
 from tests.session.fakes import AGENT, FakeHouse, agent_with
 from tests.transports.sip.bare_caller import beside, caller_at, free_port, packet
+from tests.transports.sip.listening_board import ListeningBoard, Notes, no_task_left
 from tests.transports.sip.rtp.far_end import FarEnd
 
 SILENT = agent_with(greeting="")
 NO_FILE = Path("no-such-file.env")
 
 
-@dataclass
-class Door:
+@dataclass(kw_only=True)
+class Door(ListeningBoard):
     """A port for bare sound with a fake house behind it, and what happens in its calls."""
 
     bare: BareRtp
-    host: SessionHost
     port: int
-    events: list[Event] = field(default_factory=list[Event])
-    happened: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def note(self, event: Event) -> None:
-        self.events.append(event)
-        self.happened.set()
-
-    def count(self, name: str) -> int:
-        return sum(event.name == name for event in self.events)
-
-    async def until(self, name: str, times: int = 1) -> Any:
-        async with asyncio.timeout(15):
-            while self.count(name) < times:
-                self.happened.clear()
-                await self.happened.wait()
-        return [event for event in self.events if event.name == name][times - 1]
-
-    async def control(self) -> SessionControl:
-        control = self.host.find((await self.until("media_started")).call_id)
-        assert control is not None
-        return control
 
 
 @asynccontextmanager
@@ -76,20 +53,17 @@ async def opened(
     options: dict[str, Any] | None = None,
     **engines: Any,
 ) -> AsyncIterator[Door]:
-    doors: list[Door] = []
-
-    async def note(event: Event) -> None:
-        await doors[0].note(event)
-
-    house = FakeHouse(listening, list(agents), listeners=[note], **engines)
+    notes = Notes()
+    house = FakeHouse(listening, list(agents), listeners=[notes.note], **engines)
     port = free_port()
     chosen = BareOptions(port=port, line=LineOptions(silence_limit_s=silence_s), **(options or {}))
-    tasks = asyncio.all_tasks()
-    async with house.host(max_calls=max_calls) as host, BareRtp(chosen, host) as bare:
-        doors.append(Door(bare, host, port))
-        yield doors[0]
-    left = [t for t in asyncio.all_tasks() - tasks if t is not asyncio.current_task()]
-    assert not left, left
+    async with (
+        no_task_left(),
+        house.host(max_calls=max_calls) as host,
+        BareRtp(chosen, host, Wheel()) as bare,
+    ):
+        notes.board = door = Door(bare=bare, host=host, port=port)
+        yield door
 
 
 # ── a call ───────────────────────────────────────────────────────────────────────────────────

@@ -12,6 +12,7 @@ import pytest
 
 from parley.transports.sip.options import SipOptions
 from parley.transports.sip.telephone import Telephone, TelephoneOptions
+from parley.transports.wheel import Wheel
 from tests.builtin_house import BuiltinHouse
 from tests.caller_voice import CALLER_HZ
 from tests.transports.sip.baresip import baresip
@@ -53,7 +54,7 @@ async def test_baresip_asks_by_voice_and_records_the_answer(
     options = TelephoneOptions(SipOptions(port=0), rtp_ports=PORTS)
     port, *ports = [unused_udp_port_factory() for _ in range(3)]
     async with (
-        Telephone(options, builtin.host) as telephone,
+        Telephone(options, builtin.host, Wheel()) as telephone,
         way_to(telephone, way, tmp_path, ports) as uri,
         baresip(tmp_path / "baresip", port, uri, said) as phone,
     ):

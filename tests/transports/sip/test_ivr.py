@@ -16,6 +16,7 @@ from parley.agents.schema import TurnBudget
 from parley.session.turns import Listening
 from parley.transports.sip.options import SipOptions
 from parley.transports.sip.telephone import Telephone, TelephoneOptions
+from parley.transports.wheel import Wheel
 from tests.builtin_house import BuiltinHouse, builtin_house
 from tests.engines.servers.http import HttpReply, HttpRequest
 from tests.engines.servers.llama_cpp import LlamaCppServer
@@ -86,7 +87,7 @@ async def test_a_telephone_call_is_answered_and_the_slow_stage_of_a_turn_is_name
     options = TelephoneOptions(SipOptions(port=0), rtp_ports=PORTS)
     async with (
         house_of_servers(slow, tmp_path, listening, monkeypatch) as house,
-        Telephone(options, house.host) as telephone,
+        Telephone(options, house.host, Wheel()) as telephone,
         phone_caller(telephone.endpoint.port) as caller,
     ):
         await caller.call("ivr")

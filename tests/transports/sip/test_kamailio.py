@@ -9,12 +9,18 @@ from typing import Any
 
 import pytest
 
+from parley.session.dialling import Dial
+from parley.session.turns import Listening
 from parley.transports.sip.call import SipDialog
 from parley.transports.sip.endpoint import SipEndpoint
+from parley.transports.sip.options import Account
+from tests.transports.sip.callee import Callee
+from tests.transports.sip.caller import phone_caller
 from tests.transports.sip.conftest import Desk
 from tests.transports.sip.kamailio import kamailio
 from tests.transports.sip.phone import SDP, Phone, udp_phone
 from tests.transports.sip.sipp import Sipp
+from tests.transports.sip.switchboard import switchboard
 
 
 @pytest.fixture
@@ -101,6 +107,34 @@ async def test_a_call_goes_out_through_it(opened: Callable[..., Any], proxy: int
         await hanging_up
 
     assert len(ack.all("via")) == 2 and invite.header("x-via-proxy") == "yes"
+
+
+@pytest.mark.parametrize(
+    ("password", "reason"), [("open sesame", "agent"), ("guessed", "unreachable")]
+)
+async def test_an_agent_calls_through_a_trunk_that_wants_its_password(
+    password: str, reason: str, listening: Listening, tmp_path: Path, unused_udp_port: int
+) -> None:
+    account = Account(username="501", password=password)
+    sip = {"account": account, "proxy": f"sip:127.0.0.1:{unused_udp_port}", "t1_s": 0.5}
+    async with (
+        kamailio(tmp_path, unused_udp_port, 9, password="open sesame"),
+        switchboard(listening, sip=sip) as board,
+        phone_caller(9) as caller,
+    ):
+        callee = Callee(caller)
+        await board.telephone.dial(Dial(target=callee.address, tenant="default"))
+        if reason == "agent":
+            invite = await callee.answer()
+            await callee.caller.hear(10)
+            (await board.control()).end("agent")
+            await callee.caller.hear_goodbye()
+            assert invite.header("from").startswith("<sip:501@127.0.0.1")
+            assert (invite.header("x-via-proxy"), invite.all("proxy-authorization")) == ("yes", [])
+        ended = await board.until("call_ended")
+
+        assert ended.reason == reason
+        assert await board.is_free()
 
 
 async def test_ten_calls_by_sipp(proxy: int, tmp_path: Path, desk: Desk) -> None:

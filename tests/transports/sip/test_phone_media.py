@@ -11,16 +11,16 @@ import pytest
 
 from parley.core.errors import CallNotLive, InvalidValue, NotSupported
 from parley.core.events import Event
+from parley.transports.keypad import DIGITS
 from parley.transports.sip.endpoint import SipEndpoint
 from parley.transports.sip.incoming import IncomingInvite
 from parley.transports.sip.info_keys import PLAIN, RELAY, read_key, write_key
 from parley.transports.sip.options import SipOptions
 from parley.transports.sip.phone_media import PhoneMedia
 from parley.transports.sip.rtp.codecs import PCMU
-from parley.transports.sip.rtp.digits import DIGITS
 from parley.transports.sip.rtp.line import LineListener, LineOptions, PhoneLine
 from parley.transports.sip.rtp.ports import PortRange
-from parley.transports.sip.rtp.wheel import Wheel
+from parley.transports.wheel import Wheel
 from tests.transports.sip.caller import PhoneCaller, phone_caller
 from tests.transports.sip.conftest import T1_S
 from tests.transports.sip.phone import SDP_LINE

@@ -8,11 +8,13 @@ import ssl
 from typing import Any
 
 import numpy as np
+import pytest
 from aiortc.rtp import RtpPacket
 
 from parley.core.call import CallInfo
 from parley.core.errors import QuotaExceeded
 from parley.session.admission import Reservation
+from parley.session.run import GOODBYE_LIMIT_S
 from parley.session.turns import Listening
 from parley.testing.engines import FakeTranscriber
 from parley.testing.speech import FakeSynthesizer
@@ -166,6 +168,49 @@ async def test_a_line_that_has_fallen_silent_is_given_up(listening: Listening):
 
         assert "error" in bye.header("reason")
         assert (await board.until("call_ended")).reason == "error"
+
+
+@pytest.mark.parametrize("has_begun_to_speak", [True, False])
+async def test_a_telephone_that_closes_waits_for_no_word_that_nobody_can_hear(
+    has_begun_to_speak: bool, listening: Listening
+):
+    agent = agent_with(greeting="a long greeting", goodbye="a long goodbye")
+    tts = FakeSynthesizer(word_ms=2000)
+    async with (
+        switchboard(listening, agents=[agent], tts=tts) as board,
+        phone_caller(board.telephone.endpoint.port) as caller,
+    ):
+        await caller.call()
+        if has_begun_to_speak:
+            await caller.hear(10)
+        closing = asyncio.create_task(board.telephone.__aexit__(None, None, None))
+        goodbye = await caller.hear_goodbye()
+        async with asyncio.timeout(GOODBYE_LIMIT_S):
+            ended = await board.until("call_ended")
+        await closing
+        await board.host.drain(5)
+
+        assert (board.host.live_calls, board.telephone.live_calls) == (0, 0)
+    assert ended.reason == "drain"
+    assert "going down" in goodbye.header("reason")
+
+
+async def test_a_held_caller_is_hung_up_on_without_waiting_to_say_goodbye(listening: Listening):
+    agent = agent_with(greeting="", goodbye="a long goodbye")
+    tts = FakeSynthesizer(word_ms=2000)
+    async with (
+        switchboard(listening, agents=[agent], tts=tts) as board,
+        phone_caller(board.telephone.endpoint.port) as caller,
+    ):
+        await caller.call()
+        await caller.offer("sendonly")
+        await board.until("call_held")
+        (await board.control()).end("idle")
+        async with asyncio.timeout(GOODBYE_LIMIT_S):
+            await caller.hear_goodbye()
+
+        assert (await board.until("call_ended")).reason == "idle"
+        assert tts.texts == []
 
 
 async def test_a_caller_who_gives_up_while_it_rings_takes_no_place(listening: Listening):

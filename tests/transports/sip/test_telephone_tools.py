@@ -20,7 +20,7 @@ from parley.session.turns import Listening
 from parley.testing.engines import FakeChatter, FakeTranscriber
 from parley.testing.speech import FakeSynthesizer
 from parley.tools.catalog import ToolCatalog
-from parley.transports.sip.rtp.digits import DIGITS
+from parley.transports.keypad import DIGITS
 from tests.caller_voice import CALLER_HZ, CallerVoice
 from tests.session.fakes import FakeHouse, agent_with, start_call
 from tests.transports.sip.caller import PhoneCaller, phone_caller

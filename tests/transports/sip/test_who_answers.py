@@ -7,7 +7,7 @@ import ipaddress
 import pytest
 
 from parley.core.call import CallInfo
-from parley.core.errors import NotReady, QuotaExceeded
+from parley.core.errors import BadSettings, NotReady, QuotaExceeded
 from parley.session.admission import Reservation
 from parley.session.turns import Listening
 from tests.session.fakes import AGENT, agent_with
@@ -100,6 +100,92 @@ async def test_the_agent_answers_that_was_called(
             return
         await caller.call(dialled, extra=extra)
         assert (await board.until("call_started")).call.agent == answers
+
+
+# ── rules ────────────────────────────────────────────────────────────────────────────────────
+
+DESK, SALES = agent_with(name="desk"), agent_with(name="sales")
+OURS = agent_with(name="ours", tenant="acme")
+NUMBERS = ("+49301=desk", "+4930*=sales", "900=acme:ours", "901=acme:desk")
+
+
+@pytest.mark.parametrize(
+    ("rules", "dialled", "changes", "answers"),
+    [
+        (NUMBERS, "+49301", {}, ("default", "desk")),
+        (NUMBERS, "+49-30-1", {}, ("default", "desk")),
+        (NUMBERS, "+49302", {}, ("default", "sales")),
+        (NUMBERS, "+49891", {}, ("default", "tester")),
+        (NUMBERS, "900", {}, ("acme", "ours")),
+        (NUMBERS, "901", {}, ("acme", "desk")),
+        (("*=sales", "200=desk"), "200", {}, ("default", "sales")),
+        (("tester=sales",), "tester", {}, ("default", "sales")),
+        (("200=sales",), "200", {"extra": "X-Parley-Agent: desk\r\n"}, ("default", "sales")),
+        (("200=sales",), "300", {"extra": "X-Parley-Agent: desk\r\n"}, ("default", "desk")),
+        (("*@127.0.0.1=sales",), "200", {}, ("default", "sales")),
+        (("*@pbx.example=sales",), "200", {}, ("default", "tester")),
+        # We registered as parley: only To says what was dialled.
+        (("demo=sales",), "parley", {}, ("default", "sales")),
+        (("demo=sales",), "200", {}, ("default", "tester")),
+        (("200 from:phone=sales",), "200", {}, ("default", "sales")),
+        (("from:+49171*=sales",), "200", {}, ("default", "tester")),
+        (
+            ("from:+49171*=sales",),
+            "200",
+            {"extra": 'P-Asserted-Identity: "Ann, B" <sip:+491715@trunk>\r\n'},
+            ("default", "sales"),
+        ),
+        (
+            ("diverted:+49303=sales",),
+            "200",
+            {"extra": 'Diversion: <tel:+49304>, "A, B" <sip:+49303@pbx>;reason=no-answer\r\n'},
+            ("default", "sales"),
+        ),
+        (("diverted:+49303=sales",), "200", {}, ("default", "tester")),
+        (("via:127.0.0.0/8=sales",), "200", {}, ("default", "sales")),
+        (("via:10.0.0.5=sales",), "200", {}, ("default", "tester")),
+    ],
+)
+async def test_the_first_rule_that_fits_says_who_answers(
+    rules: tuple[str, ...],
+    dialled: str,
+    changes: dict[str, str],
+    answers: tuple[str, str],
+    listening: Listening,
+):
+    agents = [AGENT, DESK, SALES, OURS]
+    async with (
+        switchboard(listening, agents=agents, sip={"peers": HERE}, rules=rules) as board,
+        phone_caller(board.telephone.endpoint.port) as caller,
+    ):
+        await caller.call(dialled, **changes)
+        call = (await board.until("call_started")).call
+        caller.leave()
+        await board.until("call_ended")
+
+    assert (call.tenant, call.agent) == answers
+
+
+async def test_what_strangers_say_of_a_call_fits_no_rule(listening: Listening):
+    rules = ("from:boss=other", "diverted:100=other")
+    extra = "P-Asserted-Identity: <sip:boss@pbx>\r\nDiversion: <sip:100@pbx>\r\n"
+    async with (
+        switchboard(listening, agents=[AGENT, agent_with(name="other")], rules=rules) as board,
+        phone_caller(board.telephone.endpoint.port) as caller,
+    ):
+        await caller.call("200", extra=extra)
+        call = (await board.until("call_started")).call
+        caller.leave()
+        await board.until("call_ended")
+
+    assert call.agent == "tester"
+
+
+@pytest.mark.parametrize("rule", ["200=nobody", "200=acme:nobody", "200=ours"])
+async def test_a_rule_that_names_nobody_is_refused_at_the_start(rule: str, listening: Listening):
+    with pytest.raises(BadSettings, match="PARLEY_SIP_AGENTS: in 200="):
+        async with switchboard(listening, agents=[AGENT, OURS], rules=[rule]):
+            raise AssertionError("it listens")
 
 
 class _Refuses:

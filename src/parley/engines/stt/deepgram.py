@@ -250,6 +250,10 @@ SPEC: EngineSpec[DeepgramTranscriber] = EngineSpec(
     open=DeepgramTranscriber,
     summary="Deepgram in the cloud (or your own): hears while the caller speaks.",
     available=is_configured,
-    environment={"api_key": "DEEPGRAM_API_KEY", "model": "STT_MODEL"},
+    environment={
+        "api_key": "DEEPGRAM_API_KEY",
+        "base_url": "DEEPGRAM_BASE_URL",
+        "model": "STT_MODEL",
+    },
     owns_model=_is_model,
 )

@@ -86,6 +86,10 @@ class LiveTranscriber(STTService):
         """Hear like this from the next utterance on."""
         self._options = replace(self._options, language=language, prompt=prompt)
 
+    def hear_language(self, language: str) -> None:
+        """Hear that language from the next utterance on."""
+        self._options = replace(self._options, language=language)
+
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
         """Pipecat's hook for recognisers that take sound frame by frame; ours take utterances."""
         yield None

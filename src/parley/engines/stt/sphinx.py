@@ -7,13 +7,16 @@ for an utterance and used again.
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pocketsphinx
 
 from parley.engines.jsgf import BadGrammar, FoldedGrammar, fold_jsgf
+from parley.engines.stt.narrow_band import is_narrow, write_mllr
 
 RATE_HZ = 16_000
 BYTES_PER_MS = RATE_HZ * 2 // 1000
@@ -51,17 +54,30 @@ def _folded(grammar: str) -> FoldedGrammar:
     return fold_jsgf(grammar)
 
 
-class Ear:
-    """One decoder and the grammars it has been taught."""
+def _new_decoder(**options: Any) -> Any:
+    # PocketSphinx has no types.
+    library: Any = pocketsphinx
+    # Without dictation's language model, which is two thirds of the loading and of the memory:
+    # where there is a grammar nobody needs it.
+    return library.Decoder(
+        samprate=RATE_HZ, loglevel="FATAL", fwdflat=False, bestpath=False, lm=None, **options
+    )
 
-    def __init__(self) -> None:
-        # PocketSphinx has no types.
+
+def _new_narrow_decoder() -> Any:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "narrow_band.mllr"
+        write_mllr(path)
+        return _new_decoder(mllr=str(path))
+
+
+class Ear:
+    """One decoder and the grammars it has been taught; ``is_narrow`` for the telephone's sound."""
+
+    def __init__(self, *, is_narrow: bool = False) -> None:
+        self._decoder = _new_narrow_decoder() if is_narrow else _new_decoder()
+        self._narrow: Ear | None = None
         library: Any = pocketsphinx
-        # Without dictation's language model, which is two thirds of the loading and of the memory:
-        # where there is a grammar nobody needs it.
-        self._decoder = library.Decoder(
-            samprate=RATE_HZ, loglevel="FATAL", fwdflat=False, bestpath=False, lm=None
-        )
         self._dictation_model: str = library.get_model_path(DICTATION_MODEL)
         self._decoder.add_jsgf_string(
             LEARNING, "#JSGF V1.0; grammar learning; public <word> = yes;"
@@ -71,6 +87,15 @@ class Ear:
         self._taught: set[str] = set()
         self.unknown_words: set[str] = set()
         self.is_leased = False
+
+    def suited_to(self, pcm: bytes) -> Ear:
+        """Itself, or for sound of the telephone network its twin, which is made when the first such
+        caller is heard: most houses have none."""
+        if not is_narrow(pcm, ROOM_NOISE):
+            return self
+        if self._narrow is None:
+            self._narrow = Ear(is_narrow=True)
+        return self._narrow
 
     def search_for(self, grammar: str) -> str:
         """The name of the search for this grammar; "" is dictation."""
@@ -146,8 +171,9 @@ class SphinxUtterance:
     """One utterance on one ear."""
 
     def __init__(self, ear: Ear, grammar: str) -> None:
+        self._leased = ear
         self._ear = ear
-        self._search = ear.search_for(grammar)
+        self._grammar = grammar
         self._held = bytearray()
         self._is_decoding = False
         self._since_partial_ms = 0.0
@@ -178,12 +204,15 @@ class SphinxUtterance:
         if self._is_decoding:
             self._is_decoding = False
             self._ear.end()
-        self._ear.is_leased = False
+        self._leased.is_leased = False
 
     def _begin(self) -> None:
         held = bytes(self._held)
         self._held.clear()
-        self._ear.begin(self._search, self._ear.learn_voice(_from_first_sound(held)))
+        voice = _from_first_sound(held)
+        self._ear = self._leased.suited_to(voice)
+        search = self._ear.search_for(self._grammar)
+        self._ear.begin(search, self._ear.learn_voice(voice))
         self._is_decoding = True
         self._ear.take(held)
 

@@ -73,7 +73,8 @@ class UaCall:
             self.over.set_result(Ending("us", reason))
             self._saying_bye = self._crew.spawn(self._say_bye(), "opensips:bye")
         if self._saying_bye is not None:
-            await asyncio.shield(self._saying_bye)
+            # It is the gateway's to end; whoever waits for it only stops waiting then.
+            await asyncio.wait([self._saying_bye])
 
     async def _say_bye(self) -> None:
         try:

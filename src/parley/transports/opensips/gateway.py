@@ -19,15 +19,15 @@ from parley.transports.opensips.invite import UaInvite, address_towards
 from parley.transports.opensips.options import ANYWHERE, OpenSipsOptions
 from parley.transports.opensips.session import UaSession
 from parley.transports.opensips.subscription import Subscription
+from parley.transports.rate import Rate
 from parley.transports.sip.addresses import write_host
 from parley.transports.sip.attendant import Attendant, Host
 from parley.transports.sip.crew import Crew
-from parley.transports.sip.door import Rate
 from parley.transports.sip.ringing import Ringing
 from parley.transports.sip.rtp.line import LineListener, PhoneLine
 from parley.transports.sip.rtp.ports import PortRange
-from parley.transports.sip.rtp.wheel import Wheel
 from parley.transports.webrtc.peers import open_libopus
+from parley.transports.wheel import Wheel
 
 log = get_logger(__name__)
 
@@ -37,10 +37,11 @@ MAX_ENDED = 1000
 class OpenSips:
     """Use it as an async context manager; leaving it hangs up what is still going.
 
-    OpenSIPS need not be there yet: it is waited for, and ``status`` says how it stands.
+    OpenSIPS need not be there yet: it is waited for, and ``status`` says how it stands. ``wheel``
+    is the process's: there is one for all calls.
     """
 
-    def __init__(self, options: OpenSipsOptions, host: Host) -> None:
+    def __init__(self, options: OpenSipsOptions, host: Host, wheel: Wheel) -> None:
         """Raises ``BadSettings``."""
         patience = options.patience
         self._options = options
@@ -53,9 +54,9 @@ class OpenSips:
         self._crew = Crew()
         self._rate = Rate(options.calls_per_s, time.monotonic)
         self._ports = PortRange(options.rtp_host, *options.rtp_ports)
-        self._wheel = Wheel()
+        self._wheel = wheel
         self._libopus = open_libopus()
-        self._attendant = Attendant(host, self._new_line, transport="opensips")
+        self._attendant = Attendant(host, self._new_line, transport="opensips", rules=options.rules)
         self.subscription = Subscription(
             self._interface, self._event_address, self._holders, patience
         )
@@ -108,7 +109,6 @@ class OpenSips:
             await self._crew.close()
             self._interface.close()
             self._events.close()
-            self._wheel.close()
 
     async def _say_goodbye(self) -> None:
         await asyncio.gather(*(media.hang_up("drain") for media in list(self._attendant.open)))

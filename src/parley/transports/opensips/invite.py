@@ -24,18 +24,19 @@ from parley.transports.sip.message import Headers, long_name
 from parley.transports.sip.replies import ALLOW, reason_line, retry_line
 from parley.transports.sip.ringing import Answered
 from parley.transports.sip.sdp import read_description
-from parley.transports.sip.who_answers import AGENT_HEADER
+from parley.transports.sip.who_answers import AGENT_HEADER, DIVERSION_HEADER, IDENTITY_HEADER
 
 log = get_logger(__name__)
 
-IDENTITY_HEADER = "p-asserted-identity"
+_TOLD = {AGENT_HEADER: "agent", IDENTITY_HEADER: "caller", DIVERSION_HEADER: "diverted"}
 
 
 class UaInvite:
     """Somebody calls. Answer it once: with ``answer`` or with ``reject``.
 
     What OpenSIPS's script adds to a call (``extra_params``, a JSON object with ``agent``, or
-    ``callee``, and ``caller``) is believed; the caller's own headers that say such things are not.
+    ``callee``, and ``caller`` and ``diverted``) is believed; the caller's own headers that say such
+    things are not.
     ``holders`` is who gets the session's events.
     """
 
@@ -56,7 +57,8 @@ class UaInvite:
         told = _read_extra(event.extra)
         self.offer = sdp_of(request)
         self.caller = _uri(request.headers, "from")
-        self.callee_user = _callee(request.headers, told)
+        self.callee_user, self.callee_host = _callee(request.headers, told)
+        self.dialled_user, self.dialled_host = self.callee_user, self.callee_host
         self.headers: Mapping[str, str] = _headers(request.headers, told)
         self.source = source
         contact = _address(request.headers, "contact")
@@ -167,7 +169,7 @@ def _headers(headers: Headers, told: dict[str, Any]) -> dict[str, str]:
     for name, value in headers:
         key, text = long_name(name), printable(value)
         found[key] = f"{found[key]}, {text}" if key in found else text
-    for key, word in ((AGENT_HEADER, "agent"), (IDENTITY_HEADER, "caller")):
+    for key, word in _TOLD.items():
         found.pop(key, None)
         if isinstance(value := told.get(word), str) and value:
             found[key] = printable(value)
@@ -186,15 +188,16 @@ def _uri(headers: Headers, name: str) -> str:
     return printable(str(found.uri)) if found else ""
 
 
-def _callee(headers: Headers, told: dict[str, Any]) -> str:
-    """Who is called; "" where the script names the agent itself. Events have no request line: where
-    a number was changed on its way, only the script knows what it became."""
+def _callee(headers: Headers, told: dict[str, Any]) -> tuple[str, str]:
+    """Who is called, and where; "" where the script names the agent itself. Events have no request
+    line: where a number was changed on its way, only the script knows what it became."""
     if told.get("agent"):
-        return ""
-    if isinstance(callee := told.get("callee"), str):
-        return printable(callee)
+        return "", ""
     found = _address(headers, "to")
-    return printable(found.uri.user) if found else ""
+    host = found.uri.host if found else ""
+    if isinstance(callee := told.get("callee"), str):
+        return printable(callee), host
+    return printable(found.uri.user) if found else "", host
 
 
 def _sound_host(offer: str) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from parley.core.errors import BadSettings
 from parley.settings import Settings
+from parley.settings.agent_rules import AgentRule
 from parley.transports.sip.options import Network
 from parley.transports.sip.rtp.codecs import G722, OPUS, PCMA, PCMU
 from parley.transports.sip.rtp.line import LineOptions
@@ -55,10 +57,17 @@ class OpenSipsOptions:
     rtp_host: str = ANYWHERE
     rtp_public_host: str = ""
     calls_per_s: float = 0.0
+    rules: tuple[AgentRule, ...] = ()
     patience: Patience = Patience()
 
     @classmethod
     def from_settings(cls, settings: Settings) -> OpenSipsOptions:
+        """Raises ``BadSettings``."""
+        if settings.sip_srtp == "required":
+            raise BadSettings(
+                "PARLEY_SIP_SRTP=required, and calls by OpenSIPS can't be encrypted.",
+                hint="Unset MI_IP, or PARLEY_SIP_SRTP.",
+            )
         return cls(
             mi_host=settings.mi_ip,
             mi_port=settings.mi_port,
@@ -70,4 +79,5 @@ class OpenSipsOptions:
             rtp_host=settings.rtp_bind_ip or ANYWHERE,
             rtp_public_host=settings.rtp_ip,
             calls_per_s=settings.sip_calls_per_s,
+            rules=settings.sip_agents,
         )

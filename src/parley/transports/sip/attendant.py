@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -13,10 +13,11 @@ from parley.core.log import get_logger
 from parley.session.control import SessionControl
 from parley.session.host import Place
 from parley.session.media import CallMedia
+from parley.settings.agent_rules import AgentRule
 from parley.transports.sip.phone_media import PhoneMedia
 from parley.transports.sip.ringing import Ringing
 from parley.transports.sip.rtp.line import LineListener, PhoneLine
-from parley.transports.sip.who_answers import agent_for, caller_of, refuse
+from parley.transports.sip.who_answers import agent_for, caller_of, refuse, require_agents
 
 log = get_logger(__name__)
 
@@ -35,7 +36,7 @@ class Host(Protocol):
 
 class Attendant:
     """``transport`` is what the calls are told to have come by; ``own_names`` are names that a
-    caller may dial for the default agent."""
+    caller may dial for the default agent, and ``rules`` say who answers before anything else."""
 
     def __init__(
         self,
@@ -44,11 +45,15 @@ class Attendant:
         *,
         transport: str,
         own_names: frozenset[str] = frozenset(),
+        rules: Sequence[AgentRule] = (),
     ) -> None:
+        """Raises ``BadSettings`` where a rule names an agent that there isn't."""
+        require_agents(rules, host)
         self._host = host
         self._make_line = make_line
         self._transport = transport
         self._own_names = own_names
+        self._rules = rules
         self.open: set[PhoneMedia] = set()
         """The calls that hold a line."""
 
@@ -78,8 +83,13 @@ class Attendant:
 
     def _call_of(self, invite: Ringing) -> CallInfo:
         """Raises ``NotFound``."""
-        agent = agent_for(invite, self._host, self._own_names)
-        return CallInfo(agent=agent, transport=self._transport, caller=caller_of(invite))
+        found = agent_for(invite, self._host, self._own_names, self._rules)
+        return CallInfo(
+            agent=found.agent,
+            transport=self._transport,
+            tenant=found.tenant,
+            caller=caller_of(invite),
+        )
 
     async def _answer(self, invite: Ringing, call_id: str) -> PhoneMedia:
         """Take the call; return when it has been acknowledged and both sides can be heard."""

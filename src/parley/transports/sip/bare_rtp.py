@@ -10,21 +10,22 @@ from functools import partial
 from types import TracebackType
 
 from parley.core.call import CallInfo
-from parley.core.errors import ParleyError
+from parley.core.errors import BadSettings, ParleyError
 from parley.core.log import get_logger
 from parley.session.host import Place
 from parley.settings import Settings
+from parley.transports.rate import Rate
 from parley.transports.sip.agreement import Address
 from parley.transports.sip.attendant import Host
 from parley.transports.sip.bare_media import BareMedia, agreed_by, codec_of
 from parley.transports.sip.crew import Crew
-from parley.transports.sip.door import Door, Rate
+from parley.transports.sip.door import Door
 from parley.transports.sip.options import Network, SipOptions
 from parley.transports.sip.phone_media import PhoneMedia
 from parley.transports.sip.rtp.line import LineOptions, PhoneLine
 from parley.transports.sip.rtp.packet import RtpPacket, is_report, read_packet
 from parley.transports.sip.rtp.shared_port import SharedPort
-from parley.transports.sip.rtp.wheel import Wheel
+from parley.transports.wheel import Wheel
 
 log = get_logger(__name__)
 
@@ -51,6 +52,12 @@ class BareOptions:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> BareOptions:
+        """Raises ``BadSettings``."""
+        if settings.sip_srtp == "required":
+            raise BadSettings(
+                "PARLEY_SIP_SRTP=required, and sound without SIP can't be encrypted.",
+                hint="Unset RTP_PORT, or PARLEY_SIP_SRTP.",
+            )
         return cls(
             host=settings.rtp_host,
             port=settings.rtp_port or cls.port,
@@ -70,15 +77,16 @@ class _Pause:
 
 
 class BareRtp:
-    """Use it as an async context manager; leaving it ends what is still going."""
+    """Use it as an async context manager; leaving it ends what is still going. ``wheel`` is the
+    process's: there is one for all calls."""
 
-    def __init__(self, options: BareOptions, host: Host) -> None:
+    def __init__(self, options: BareOptions, host: Host, wheel: Wheel) -> None:
         self._line = replace(options.line, goodbye_ends=True)
         self._host = host
         self._door = Door(SipOptions(peers=options.peers))
         self._rate = Rate(options.calls_per_s, time.monotonic)
         self._shared = SharedPort(options.host, options.port, self._hear_stranger)
-        self._wheel = Wheel()
+        self._wheel = wheel
         self._open: set[BareMedia] = set()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -118,7 +126,6 @@ class BareRtp:
             log.warning("rtp_calls_left", calls=len(self._open))
             for media in list(self._open):
                 await media.hang_up("drain")
-        self._wheel.close()
         self._shared.close()
 
     def drain(self) -> None:

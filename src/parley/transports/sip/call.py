@@ -71,7 +71,8 @@ class SipDialog:
             self.over.set_result(Ending("us", reason))
             self._saying_bye = self._line.crew.spawn(self._say_bye(reason), "sip:bye")
         if self._saying_bye is not None:
-            await asyncio.shield(self._saying_bye)
+            # It is the endpoint's to end; whoever waits for it only stops waiting then.
+            await asyncio.wait([self._saying_bye])
 
     async def _say_bye(self, reason: str) -> None:
         try:
@@ -292,4 +293,4 @@ class SipDialog:
         self._line.dialogs.pop(self._dialog.key, None)
 
     async def close(self) -> None:
-        await self.bye()
+        await self.bye("going down")

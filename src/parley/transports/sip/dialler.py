@@ -7,13 +7,15 @@ from functools import partial
 from typing import Protocol
 
 from parley.core.call import CallInfo
-from parley.core.errors import ConnectFailed
+from parley.core.errors import ConnectFailed, InvalidValue
 from parley.core.log import get_logger
 from parley.session.control import SessionControl
 from parley.session.dialling import Dial
 from parley.session.host import Place
 from parley.session.media import CallMedia
 from parley.session.terms import AS_THE_AGENT_IS, CallTerms
+from parley.transports.sip.addresses import Carrier
+from parley.transports.sip.agreement import Secrecy
 from parley.transports.sip.answering_machine import AnsweringMachine
 from parley.transports.sip.endpoint import SipEndpoint
 from parley.transports.sip.outgoing import Dialling
@@ -35,20 +37,26 @@ class OutHost(Protocol):
     ) -> SessionControl: ...
 
 
-MakeLine = Callable[[str, LineListener], PhoneLine]
-"""Makes a line, given the address that the far side is told."""
+MakeLine = Callable[[str, Carrier, LineListener], PhoneLine]
+"""Makes a line, given the address that the far side is told and what the signalling goes over."""
 
 
 class Dialler:
-    """``open`` has the calls that hold a line."""
+    """``open`` has the calls that hold a line; ``secrecy`` is whether they are encrypted."""
 
     def __init__(
-        self, host: OutHost, endpoint: SipEndpoint, make_line: MakeLine, open: set[PhoneMedia]
+        self,
+        host: OutHost,
+        endpoint: SipEndpoint,
+        make_line: MakeLine,
+        open: set[PhoneMedia],
+        secrecy: Secrecy = "off",
     ) -> None:
         self._host = host
         self._endpoint = endpoint
         self._make_line = make_line
         self._open = open
+        self._secrecy: Secrecy = secrecy
 
     async def dial(self, wish: Dial) -> CallInfo:
         """Begin to call. Whether anybody answers is told by the call's events.
@@ -62,6 +70,13 @@ class Dialler:
             headers=tuple(wish.headers.items()),
             ring_limit_s=wish.ring_limit_s,
         )
+        is_private = dialling.hop.carrier == "tls"
+        if self._secrecy == "required" and not is_private:
+            raise InvalidValue(
+                f"{dialling.target} isn't called over TLS, and PARLEY_SIP_SRTP=required.",
+                hint="Name a target like sips:100@pbx.example.org.",
+                param="target",
+            )
         call = CallInfo(
             agent=wish.agent,
             transport="sip",
@@ -74,22 +89,28 @@ class Dialler:
         try:
             await place.reserve()
             own_host = await self._own_host(dialling)
-            media = self._media(place.call.id, own_host, wish)
+            make_line = partial(self._make_line, own_host, dialling.hop.carrier)
+            media = self._media(place.call.id, make_line, wish)
         except BaseException:
             place.release()
             raise
         # Nothing waits from here on: who has the line also has the session that will free it.
-        media.dial(partial(self._endpoint.place_call, dialling))
+        media.dial(
+            partial(self._endpoint.place_call, dialling),
+            may_be_open=is_private and self._secrecy == "allowed",
+        )
         log.info("sip_calling", call_id=place.call.id)
         self._host.start(place, media, CallTerms(opening=wish.opening))
         return place.call
 
-    def _media(self, call_id: str, own_host: str, wish: Dial) -> OutgoingMedia:
+    def _media(
+        self, call_id: str, make_line: Callable[[LineListener], PhoneLine], wish: Dial
+    ) -> OutgoingMedia:
         """Raises ``CallLimitReached``."""
         on_machine = wish.opening.on_machine
         media = OutgoingMedia(
             call_id,
-            partial(self._make_line, own_host),
+            make_line,
             self._open.discard,
             AnsweringMachine(CALLER_RATE_HZ) if on_machine != "ignore" else None,
             leaves_message=on_machine == "leave_message",

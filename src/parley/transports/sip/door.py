@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from parley.transports.rate import Rate
 from parley.transports.sip.digest import Guard
 from parley.transports.sip.message import Request
 from parley.transports.sip.options import Network, SipOptions
@@ -73,27 +74,6 @@ class Door:
             return Pass(user)
         why = {"none": "", "wrong": "wrong name or password", "stale": ""}[verdict]
         return Turned(401, why, tuple(guard.challenges(host, is_stale=verdict == "stale")))
-
-
-class Rate:
-    """A bucket that fills steadily and holds one second's worth."""
-
-    def __init__(self, per_s: float, clock: Callable[[], float]) -> None:
-        self._per_s = per_s
-        self._clock = clock
-        self._held = max(per_s, 1.0)
-        self._seen_s = clock()
-
-    def take(self) -> bool:
-        if not self._per_s:
-            return True
-        now_s = self._clock()
-        self._held = min(max(self._per_s, 1.0), self._held + (now_s - self._seen_s) * self._per_s)
-        self._seen_s = now_s
-        if self._held < 1.0:
-            return False
-        self._held -= 1.0
-        return True
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

@@ -180,11 +180,15 @@ class SipEndpoint:
         )
 
     def place_call(
-        self, dialling: Dialling, sdp: str, prepare: Callable[[SipDialog], None] | None = None
+        self,
+        dialling: Dialling,
+        sdp: str,
+        prepare: Callable[[SipDialog], None] | None = None,
+        reoffer: Callable[[], str] | None = None,
     ) -> OutgoingCall:
         """Call. ``prepare`` gets the call that comes of it, before anybody can say anything in
-        it."""
-        call = OutgoingCall(self.line, dialling, sdp, prepare)
+        it; ``reoffer`` makes another description for those who can't take the first."""
+        call = OutgoingCall(self.line, dialling, sdp, prepare, reoffer)
         self._outgoing.add(call)
         task = self._crew.spawn(call.run(), f"sip:{call.call_id}")
         task.add_done_callback(lambda _: self._outgoing.discard(call))

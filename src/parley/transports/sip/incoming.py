@@ -22,7 +22,7 @@ from parley.transports.sip.server_transaction import ServerTransaction
 class IncomingInvite:
     """Somebody calls. Answer it once: with ``answer`` or with ``reject``.
 
-    ``caller``, ``callee`` and ``dialled`` are URIs, each with its user beside it: who calls, what
+    ``caller``, ``callee`` and ``dialled`` are URIs, each with its parts beside it: who calls, what
     was dialled as it reached us, and what the caller dialled. ``headers`` has every header by its
     name in small letters, several of one name joined by commas; only those of a trusted peer can be
     believed. ``user`` is who gave a password. ``own_host`` is what the caller may know us by.
@@ -38,9 +38,12 @@ class IncomingInvite:
         self.caller_user = printable(request.caller.uri.user)
         self.caller_name = request.caller.name
         self.callee = printable(request.uri)
-        self.callee_user = printable(SipUri.read(request.uri).user)
+        callee = SipUri.read(request.uri)
+        self.callee_user = printable(callee.user)
+        self.callee_host = callee.host
         self.dialled = printable(str(request.callee.uri))
         self.dialled_user = printable(request.callee.uri.user)
+        self.dialled_host = request.callee.uri.host
         self.headers: Mapping[str, str] = _headers_of(request)
         self.source: tuple[str, int] = (flow.host, flow.port)
         self.carrier: Carrier = flow.carrier

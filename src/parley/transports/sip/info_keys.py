@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parley.core.errors import UnsupportedMedia
-from parley.transports.sip.rtp.digits import DIGITS
+from parley.transports.keypad import DIGITS
 
 RELAY = "application/dtmf-relay"
 PLAIN = "application/dtmf"

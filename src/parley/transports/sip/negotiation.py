@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from parley.core.errors import BadOffer, IncompatibleOffer
 from parley.transports.sip.agreement import (
@@ -143,6 +143,11 @@ class Negotiation:
         protocol = _SECURED[0] if key is not None else _PLAIN[0]
         lines += [f"a=ptime:{self.ours.packet_ms}", f"a={self._offered_wish}"]
         return self._write(self._section(protocol, formats, lines))
+
+    def offer_openly(self) -> str:
+        """Our first offer again for a far side that took none that was encrypted."""
+        self.ours = replace(self.ours, secrecy="off")
+        return self.offer()
 
     def _everything(self) -> tuple[list[str], list[int]]:
         lines: list[str] = []

@@ -18,16 +18,16 @@ from pipecat.transports.base_transport import BaseTransport, TransportParams
 from parley.core.call import EndReason
 from parley.core.errors import CallNotLive, ParleyError
 from parley.core.log import get_logger
+from parley.transports.phone_playout import PhonePlayout
 from parley.transports.sip.agreement import Address
 from parley.transports.sip.bare_media import agreed_by, codec_of
 from parley.transports.sip.crew import Crew
 from parley.transports.sip.pipeline_ends import SoundInput, SoundOutput
 from parley.transports.sip.rtp.line import LineOptions, PhoneLine
 from parley.transports.sip.rtp.packet import is_report, read_packet
-from parley.transports.sip.rtp.playout import PhonePlayout
 from parley.transports.sip.rtp.shared_port import SharedPort
-from parley.transports.sip.rtp.wheel import Wheel
 from parley.transports.webrtc.microphone import Microphone
+from parley.transports.wheel import Wheel
 
 log = get_logger(__name__)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from parley.core.errors import ConnectFailed, UnsupportedMedia
+from parley.core.log import get_logger
 from parley.transports.sip.addresses import Hop
 from parley.transports.sip.bodies import sdp_of, with_sdp
 from parley.transports.sip.call import SipDialog
@@ -17,6 +18,8 @@ from parley.transports.sip.grammar import printable
 from parley.transports.sip.line import Line
 from parley.transports.sip.message import Headers, Request, Response
 from parley.transports.sip.replies import ALLOW, Lines
+
+log = get_logger(__name__)
 
 Outcome = Literal["busy", "declined", "no_answer", "unknown", "cancelled", "failed"]
 
@@ -35,6 +38,10 @@ _OUTCOMES: dict[int, Outcome] = {
     607: "declined",
     608: "declined",
 }
+
+
+# What those say to an encrypted offer that can't do that.
+_NOT_THAT_WAY = (415, 488, 606)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,8 @@ class Dialling:
 
 
 class OutgoingCall:
-    """One try to call somebody. ``ringing`` is set when it rings there."""
+    """One try to call somebody. ``ringing`` is set when it rings there. ``reoffer`` makes the offer
+    that is sent where the first one can't be taken."""
 
     def __init__(
         self,
@@ -68,6 +76,7 @@ class OutgoingCall:
         dialling: Dialling,
         sdp: str,
         prepare: Callable[[SipDialog], None] | None = None,
+        reoffer: Callable[[], str] | None = None,
     ) -> None:
         self.ringing = asyncio.Event()
         self.call_id = new_call_id()
@@ -75,6 +84,7 @@ class OutgoingCall:
         self._dialling = dialling
         self._sdp = sdp
         self._prepare = prepare
+        self._reoffer = reoffer
         self._tag = new_tag()
         self._contact = ""
         self._transaction: ClientTransaction | None = None
@@ -96,14 +106,15 @@ class OutgoingCall:
     # ── the course of it ─────────────────────────────────────────────────────────────────
 
     async def run(self) -> None:
-        """Call; a password is given if one is asked for."""
+        """Call; a password is given if one is asked for, and another offer made if one must be."""
         try:
             self._contact = await self._line.contact_towards(self._dialling.hop)
             async with asyncio.timeout(self._dialling.ring_limit_s + self._line.timing.give_up_s):
-                response = await self._ask(())
-                proof = self._line.proof(self._request(()), response)
-                if proof is not None and self._giving_up is None:
-                    response = await self._ask([proof])
+                response = await self._try()
+                if response.status in _NOT_THAT_WAY and self._reoffer and not self._giving_up:
+                    log.info("sip_offer_repeated", call_id=self.call_id, status=response.status)
+                    self._sdp = self._reoffer()
+                    response = await self._try()
             self._conclude(response)
         except ConnectFailed as error:
             self._settle(Unanswered("failed", 503, error.message))
@@ -111,6 +122,13 @@ class OutgoingCall:
             self._settle(Unanswered("no_answer", 408))
         finally:
             self._settle(Unanswered("failed", 500))
+
+    async def _try(self) -> Response:
+        response = await self._ask(())
+        proof = self._line.proof(self._request(()), response)
+        if proof is None or self._giving_up is not None:
+            return response
+        return await self._ask([proof])
 
     async def _ask(self, extra: Lines) -> Response:
         self._seq += 1

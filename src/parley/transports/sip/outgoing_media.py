@@ -15,8 +15,12 @@ from parley.transports.sip.phone_media import PhoneMedia
 from parley.transports.sip.ringing import Answered
 from parley.transports.sip.rtp.line import LineListener, PhoneLine
 
-PlaceCall = Callable[[str, Callable[[Answered], None]], OutgoingCall]
-"""Gets our description and who takes the call over once it is answered."""
+PlaceCall = Callable[
+    [str, Callable[[Answered], None], Callable[[], str] | None],
+    OutgoingCall,
+]
+"""Gets our description, who takes the call over once it is answered, and what makes another
+description for those who can't take the first."""
 
 _SAID = {
     "busy": "The line is busy",
@@ -46,9 +50,11 @@ class OutgoingMedia(PhoneMedia):
         self._outgoing: OutgoingCall | None = None
         super().__init__(call_id, make_line, on_over)
 
-    def dial(self, place_call: PlaceCall) -> None:
-        """Let it ring there; ``connected`` tells what comes of it."""
-        self._outgoing = place_call(self.line.offer(), self.take_over)
+    def dial(self, place_call: PlaceCall, *, may_be_open: bool = False) -> None:
+        """Let it ring there; ``connected`` tells what comes of it. Where it ``may_be_open``, those
+        who take no encrypted sound are called without."""
+        reoffer = self.line.offer_openly if may_be_open else None
+        self._outgoing = place_call(self.line.offer(), self.take_over, reoffer)
 
     async def connected(self) -> None:
         """Return when somebody has answered. Raises ``CallNotTaken``."""

@@ -11,9 +11,9 @@ from parley.core.errors import CallNotLive, FarSideRefused, ParleyError
 from parley.core.events import AudioSkipped, CallHeld, CallResumed, DtmfReceived, Event
 from parley.core.log import get_logger
 from parley.session.media import PlainMedia
+from parley.transports.keypad import check_digits
 from parley.transports.sip.info_keys import RELAY, read_key, write_key
 from parley.transports.sip.ringing import Answered
-from parley.transports.sip.rtp.digits import check_digits
 from parley.transports.sip.rtp.line import LineListener, PhoneLine
 from parley.transports.webrtc.microphone import Microphone
 from parley.transports.webrtc.processors import CallerInput, CallerOutput

@@ -18,7 +18,7 @@ from pipecat.frames.frames import (
 )
 
 from parley.core.errors import ParleyError
-from parley.transports.sip.rtp.playout import PhonePlayout
+from parley.transports.phone_playout import PhonePlayout
 from parley.transports.webrtc.microphone import Microphone
 from parley.transports.webrtc.processors import CallerInput, CallerOutput
 

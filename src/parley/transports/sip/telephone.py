@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Protocol
 
 from parley.core.call import CallInfo
+from parley.core.errors import IncompatibleOffer
 from parley.session.dialling import Dial
 from parley.settings import Settings
-from parley.transports.sip.addresses import write_uri
+from parley.settings.agent_rules import AgentRule
+from parley.transports.sip.addresses import Carrier, write_uri
+from parley.transports.sip.agreement import Secrecy
 from parley.transports.sip.attendant import Attendant, Host
 from parley.transports.sip.dialler import Dialler, OutHost
 from parley.transports.sip.endpoint import SipEndpoint
@@ -19,8 +23,8 @@ from parley.transports.sip.ringing import Ringing
 from parley.transports.sip.rtp.codecs import G722, OPUS, PCMA, PCMU
 from parley.transports.sip.rtp.line import LineListener, LineOptions, PhoneLine
 from parley.transports.sip.rtp.ports import PortRange
-from parley.transports.sip.rtp.wheel import Wheel
 from parley.transports.webrtc.opus import Libopus
+from parley.transports.wheel import Wheel
 
 # What our own Contact says: a PBX that we registered with calls us by it.
 OWN_NAME = "parley"
@@ -33,13 +37,16 @@ class TelephoneHost(OutHost, Host, Protocol):
 @dataclass(frozen=True)
 class TelephoneOptions:
     """``rtp_ports`` are the first and the last port for sound, both included. Sound is taken at
-    ``rtp_host`` and sent to ``rtp_public_host``; "" means as SIP does."""
+    ``rtp_host`` and sent to ``rtp_public_host``; "" means as SIP does. ``secrecy`` is for calls
+    over TLS: others are never encrypted, and where it is ``required`` there are none."""
 
     sip: SipOptions = field(default_factory=SipOptions)
     line: LineOptions = field(default_factory=LineOptions)
     rtp_ports: tuple[int, int] = (10_000, 20_000)
     rtp_host: str = ""
     rtp_public_host: str = ""
+    rules: tuple[AgentRule, ...] = ()
+    secrecy: Secrecy = "allowed"
 
     @classmethod
     def from_settings(cls, settings: Settings) -> TelephoneOptions:
@@ -50,29 +57,35 @@ class TelephoneOptions:
             rtp_ports=settings.rtp_range,
             rtp_host=settings.rtp_bind_ip,
             rtp_public_host=settings.rtp_ip,
+            rules=settings.sip_agents,
+            secrecy=settings.sip_srtp,
         )
 
 
 class Telephone:
-    """Use it as an async context manager; leaving it hangs up what is still going."""
+    """Use it as an async context manager; leaving it hangs up what is still going. ``wheel`` is
+    the process's: there is one for all calls."""
 
-    def __init__(self, options: TelephoneOptions, host: TelephoneHost) -> None:
+    def __init__(self, options: TelephoneOptions, host: TelephoneHost, wheel: Wheel) -> None:
         """Raises ``BadSettings``."""
         self._options = options
         self._ports = PortRange(
             options.rtp_host or options.sip.host or "0.0.0.0", *options.rtp_ports
         )
-        self._wheel = Wheel()
+        self._wheel = wheel
         self._libopus = _libopus()
         self._attendant = Attendant(
             host,
             self._new_line,
             transport="sip",
             own_names=frozenset({OWN_NAME, options.sip.account.username} - {""}),
+            rules=options.rules,
         )
         self._stack = AsyncExitStack()
         self.endpoint = SipEndpoint(options.sip, self._attendant.take)
-        self._dialler = Dialler(host, self.endpoint, self._line_towards, self._attendant.open)
+        self._dialler = Dialler(
+            host, self.endpoint, self._line_towards, self._attendant.open, options.secrecy
+        )
 
     @property
     def live_calls(self) -> int:
@@ -87,7 +100,6 @@ class Telephone:
 
     async def __aenter__(self) -> Telephone:
         """Raises ``BadSettings`` where an address can't be listened on."""
-        self._stack.callback(self._wheel.close)
         await self._stack.enter_async_context(self.endpoint)
         return self
 
@@ -97,7 +109,15 @@ class Telephone:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._stack.aclose()
+        # Whoever speaks into a line that nobody serves any more would wait for its turn in vain.
+        leaving = asyncio.gather(
+            *(media.hang_up("drain") for media in list(self._attendant.open)),
+            return_exceptions=True,
+        )
+        try:
+            await self._stack.aclose()
+        finally:
+            await leaving
 
     def drain(self) -> None:
         """Take no new calls."""
@@ -107,19 +127,22 @@ class Telephone:
         """Begin to call somebody, as ``Dialler.dial`` does."""
         return await self._dialler.dial(wish)
 
-    def _line_towards(self, own_host: str, listener: LineListener) -> PhoneLine:
-        return self._make_line(self._options.line, own_host, listener)
+    def _line_towards(self, own_host: str, carrier: Carrier, listener: LineListener) -> PhoneLine:
+        is_secret = carrier == "tls" and self._options.secrecy != "off"
+        return self._make_line("required" if is_secret else "off", own_host, listener)
 
     def _new_line(self, invite: Ringing, listener: LineListener) -> PhoneLine:
-        options = self._options.line
-        if invite.carrier == "tls":
-            # Its keys travel in the description, so they are secret here and nowhere else.
-            options = replace(options, secrecy="allowed")
-        return self._make_line(options, invite.own_host, listener)
+        # Keys travel in the description, so they are secret over TLS and nowhere else.
+        secrecy = self._options.secrecy
+        if invite.carrier != "tls":
+            if secrecy == "required":
+                raise IncompatibleOffer("Only encrypted calls over TLS are taken here.")
+            secrecy = "off"
+        return self._make_line(secrecy, invite.own_host, listener)
 
-    def _make_line(self, options: LineOptions, own_host: str, listener: LineListener) -> PhoneLine:
+    def _make_line(self, secrecy: Secrecy, own_host: str, listener: LineListener) -> PhoneLine:
         return PhoneLine(
-            options,
+            replace(self._options.line, secrecy=secrecy),
             self._ports,
             self._wheel,
             listener,

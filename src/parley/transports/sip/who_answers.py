@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import unquote
 
@@ -10,6 +14,7 @@ from parley.agents.schema import Agent
 from parley.core.call import DEFAULT_TENANT
 from parley.core.errors import (
     BadOffer,
+    BadSettings,
     IncompatibleOffer,
     NotFound,
     NotReady,
@@ -17,13 +22,18 @@ from parley.core.errors import (
     QuotaExceeded,
     Refused,
 )
+from parley.settings.agent_rules import AgentRule, Network, Pattern
+from parley.transports.sip.addresses import Address, SipUri
+from parley.transports.sip.grammar import Malformed, split_list
 from parley.transports.sip.ringing import Ringing
 
 AGENT_HEADER = "x-parley-agent"
+IDENTITY_HEADER = "p-asserted-identity"
+DIVERSION_HEADER = "diversion"
 RETRY_AFTER_S = 5
 
 _NUMBER = re.compile(r"[+*#\d][-.()*#\d]*")
-_URI = re.compile(r"<([^<>\s]+)>|^\s*([^<>\s,;]+)")
+_WORD = re.compile(r"[^<>\s,;\"]+")
 
 
 class Agents(Protocol):
@@ -32,22 +42,53 @@ class Agents(Protocol):
     def agent(self, name: str, tenant: str) -> Agent: ...
 
 
-def agent_for(invite: Ringing, agents: Agents, own_names: frozenset[str]) -> str:
-    """The name of the agent that is called; "" is the default one. Raises ``NotFound``.
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """The name of the agent that answers, "" being the default one, and for which tenant."""
 
-    What was dialled counts first, then what a trusted peer says. A number that is no agent's name
-    reaches the default agent, and so do our own names: what we registered as. Another name is a
-    mistake that whoever dialled it should hear of.
+    agent: str
+    tenant: str = DEFAULT_TENANT
+
+
+def require_agents(rules: Iterable[AgentRule], agents: Agents) -> None:
+    """Refuse rules that name nobody. Raises ``BadSettings``."""
+    for rule in rules:
+        try:
+            agents.agent(rule.agent, rule.tenant or DEFAULT_TENANT)
+        except NotFound as error:
+            raise BadSettings(
+                f"PARLEY_SIP_AGENTS: in {rule} there is nobody to answer. {error.message}",
+                hint=error.hint,
+            ) from error
+
+
+def agent_for(
+    invite: Ringing,
+    agents: Agents,
+    own_names: frozenset[str],
+    rules: Iterable[AgentRule] = (),
+) -> Answering:
+    """Who answers. Raises ``NotFound``.
+
+    The first rule that fits counts, then what was dialled, then what a trusted peer says. A number
+    that is no agent's name reaches the default agent, and so do our own names: what we registered
+    as. Another name is a mistake that whoever dialled it should hear of.
     """
     dialled = unquote(invite.callee_user)
-    if dialled and _is_agent(dialled, agents):
-        return dialled
     wanted = invite.headers.get(AGENT_HEADER, "").strip() if invite.is_trusted else ""
+    if wanted and not dialled:
+        return Answering(agents.agent(wanted, DEFAULT_TENANT).name)
+    rule = _rule_for(invite, dialled, own_names, rules)
+    if rule is not None:
+        tenant = rule.tenant or DEFAULT_TENANT
+        return Answering(agents.agent(rule.agent, tenant).name, tenant)
+    if dialled and _is_agent(dialled, agents):
+        return Answering(dialled)
     if wanted:
-        return agents.agent(wanted, DEFAULT_TENANT).name
+        return Answering(agents.agent(wanted, DEFAULT_TENANT).name)
     if not dialled or dialled in own_names or _NUMBER.fullmatch(dialled):
-        return ""
-    return agents.agent(dialled, DEFAULT_TENANT).name
+        return Answering("")
+    return Answering(agents.agent(dialled, DEFAULT_TENANT).name)
 
 
 def _is_agent(name: str, agents: Agents) -> bool:
@@ -58,12 +99,63 @@ def _is_agent(name: str, agents: Agents) -> bool:
     return True
 
 
+# ── rules ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _rule_for(
+    invite: Ringing, dialled: str, own_names: frozenset[str], rules: Iterable[AgentRule]
+) -> AgentRule | None:
+    called = dialled, invite.callee_host
+    if not dialled or dialled in own_names:
+        # A PBX reaches us by the name that we registered as; To still says what was dialled.
+        called = unquote(invite.dialled_user), invite.dialled_host
+    return next((rule for rule in rules if _fits(rule, invite, called)), None)
+
+
+def _fits(rule: AgentRule, invite: Ringing, called: tuple[str, str]) -> bool:
+    """Whether a call is everything that the rule says."""
+    if rule.dialled is not None and not rule.dialled.fits(*called):
+        return False
+    if rule.caller is not None and not _names(rule.caller, _uris(caller_of(invite))):
+        return False
+    # Who passed the call on: only a trusted peer is believed.
+    told = invite.headers.get(DIVERSION_HEADER, "") if invite.is_trusted else ""
+    if rule.diverted is not None and not _names(rule.diverted, _uris(told)):
+        return False
+    return rule.via is None or _is_in(rule.via, invite.source[0])
+
+
+def _names(pattern: Pattern, uris: Iterable[SipUri]) -> bool:
+    return any(pattern.fits(uri.user, uri.host) for uri in uris)
+
+
+def _uris(header: str) -> list[SipUri]:
+    """Those of its addresses that can be read."""
+    found: list[SipUri] = []
+    for text in split_list(header):
+        with suppress(Malformed):
+            found.append(Address.read(text).uri)
+    return found
+
+
+def _is_in(network: Network, host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]) in network
+    except ValueError:
+        return False
+
+
+# ── the caller ───────────────────────────────────────────────────────────────────────────────
+
+
 def caller_of(invite: Ringing) -> str:
     """Who calls, as a URI: a trusted peer knows better than the From that a telephone wrote."""
     if invite.is_trusted:
-        told = _URI.search(invite.headers.get("p-asserted-identity", ""))
-        if told is not None:
-            return told[1] or told[2]
+        told = invite.headers.get(IDENTITY_HEADER, "").strip()
+        if uris := _uris(told):
+            return uris[0].text
+        if _WORD.fullmatch(told):
+            return told
     return invite.caller
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from parley.transports.sip.rtp.line import LineOptions, PhoneLine
 from parley.transports.sip.rtp.ports import PortRange
-from parley.transports.sip.rtp.wheel import Wheel
 from parley.transports.webrtc.opus import Libopus
+from parley.transports.wheel import Wheel
 from tests.transports.sip.rtp.far_end import LOOPBACK, FarEnd, Notes
 
 

@@ -27,8 +27,8 @@ from parley.transports.sip.rtp.codecs import G722, OPUS, PCMU
 from parley.transports.sip.rtp.line import LineOptions, PhoneLine
 from parley.transports.sip.rtp.ports import PortRange
 from parley.transports.sip.rtp.secrecy import Opener, Seal
-from parley.transports.sip.rtp.wheel import Wheel
 from parley.transports.sip.sdp import Crypto, read_description
+from parley.transports.wheel import Wheel
 from tests.transports.sip.rtp.far_end import EVENTS, LOOPBACK, FarEnd, Notes, packets, sdp
 from tests.transports.webrtc.callers import share_at, tone
 

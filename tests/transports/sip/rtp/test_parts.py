@@ -14,8 +14,8 @@ from parley.core.errors import BadSettings, CallLimitReached
 from parley.transports.sip.rtp.latch import SETTLING_S, SILENCE_S, Latch
 from parley.transports.sip.rtp.ports import PortRange
 from parley.transports.sip.rtp.secrecy import NotGenuine, Opener, Seal
-from parley.transports.sip.rtp.wheel import SLOT_MS, Wheel
 from parley.transports.sip.sdp import Crypto
+from parley.transports.wheel import SLOT_MS, Wheel
 from tests.transports.sip.rtp.far_end import LOOPBACK
 
 SDP, NAT, STRANGER = ("192.0.2.1", 4000), ("198.51.100.1", 61_000), ("203.0.113.1", 9)

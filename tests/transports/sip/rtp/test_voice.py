@@ -12,9 +12,9 @@ from aiortc.rtp import RtpPacket
 
 from parley.core.errors import CallNotLive, InvalidValue, NotSupported
 from parley.core.g711 import from_ulaw
+from parley.transports.phone_playout import PhonePlayout
 from parley.transports.sip.agreement import Negotiated
 from parley.transports.sip.rtp.codecs import G722, OPUS, PCMA, PCMU, make_decoder
-from parley.transports.sip.rtp.playout import PhonePlayout
 from parley.transports.sip.rtp.voice import KEEP_ALIVE_S, Voice
 from tests.transports.webrtc.callers import share_at, tone
 
@@ -329,3 +329,47 @@ async def test_keys_end_when_the_far_side_takes_none_any_more():
     with pytest.raises(NotSupported):
         await sending
     assert {p.payload_type for p in after} == {0}
+
+
+# ── nobody takes it ──────────────────────────────────────────────────────────────────────────
+
+
+async def test_what_is_said_into_a_closed_line_is_thrown_away_and_waited_for_by_nobody():
+    mouth = Mouth()
+    mouth.playout.start_utterance()
+    speaking = asyncio.create_task(mouth.playout.write(tone(440, 1000, 24_000)))
+    await asyncio.sleep(0)
+    assert not speaking.done()
+
+    mouth.playout.close()
+    await speaking
+    await mouth.playout.write(tone(440, 1000, 24_000))
+    await mouth.playout.drained()
+    await mouth.playout.rested(200)
+
+    assert mouth.playout.held_ms == 0
+
+
+async def test_the_next_line_hears_nothing_of_what_was_said_before_it():
+    mouth = Mouth()
+    mouth.playout.close()
+    mouth.playout.put(tone(440, 100, 24_000))
+    mouth.playout.reopen()
+
+    sent = mouth.turn(5)
+    mouth.say(tone(440, 100, 24_000))
+
+    assert {len(p.payload) for p in sent} == {160}
+    assert np.abs(np.frombuffer(from_ulaw(sent[0].payload), np.int16)).max() <= 8
+    assert mouth.playout.held_ms == 100
+
+
+async def test_time_passes_where_nothing_may_be_sent():
+    mouth = Mouth(replace(PLAIN, may_send=False))
+    resting = asyncio.create_task(mouth.playout.rested(100))
+    await asyncio.sleep(0)
+
+    mouth.turn(5)
+    await resting
+
+    assert mouth.packets == []

@@ -8,9 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from parley.core.errors import InvalidValue
+from parley.transports.keypad import DIGITS, check_digits
 
-DIGITS = "0123456789*#ABCD"
 LOST_END_S = 0.1
 TONE_MS = 100
 GAP_MS = 80
@@ -20,19 +19,6 @@ _FORM = struct.Struct("!BBH")
 _END = 0x80
 _VOLUME = 10
 _LONGEST = 0xFFFF
-
-
-def check_digits(digits: str) -> str:
-    """The digits in capitals. Raises ``InvalidValue``."""
-    digits = digits.upper()
-    wrong = sorted(set(digits) - set(DIGITS))
-    if wrong or not digits:
-        raise InvalidValue(
-            f"{''.join(wrong) or 'Nothing'} is not on a telephone's keypad.",
-            hint="Send 0-9, *, # and A-D.",
-            param="digits",
-        )
-    return digits
 
 
 class DigitReceiver:

@@ -8,21 +8,21 @@ from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from parley.core.errors import CallNotLive, NotSupported
+from parley.transports.keypad import check_digits
+from parley.transports.phone_playout import PhonePlayout
 from parley.transports.sip.agreement import Negotiated, OurSide, Secrecy
 from parley.transports.sip.negotiation import Negotiation
 from parley.transports.sip.rtp.codecs import G722, OPUS, PCMA, PCMU, Codec
-from parley.transports.sip.rtp.digits import check_digits
 from parley.transports.sip.rtp.hearing import Hearing
 from parley.transports.sip.rtp.packet import RtpPacket
-from parley.transports.sip.rtp.playout import PhonePlayout
 from parley.transports.sip.rtp.post import Post
 from parley.transports.sip.rtp.reports import Reporter
 from parley.transports.sip.rtp.voice import Voice
-from parley.transports.sip.rtp.wheel import Wheel
 from parley.transports.sip.rtp.wire import Wires
 from parley.transports.webrtc.microphone import CALLER_RATE_HZ
 from parley.transports.webrtc.opus import Libopus
 from parley.transports.webrtc.sender import VOICE_RATE_HZ
+from parley.transports.wheel import Wheel
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +68,10 @@ class LineListener(Protocol):
 class PhoneLine:
     """A call's media, from ``answer`` or ``offer`` and ``accept`` to ``close``.
 
-    ``playout`` takes the agent's voice, as that of a browser's call does. ``host`` is the address
-    that the far side is told. A ``playout`` of the caller's own outlives the line. Making one
-    raises ``CallLimitReached`` when all ports are taken.
+    ``playout`` takes the agent's voice, as that of a browser's call does; what is said after
+    ``close`` is thrown away. ``host`` is the address that the far side is told. A ``playout`` of
+    the caller's own outlives the line, and is the next one's. Making a line raises
+    ``CallLimitReached`` when all ports are taken.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class PhoneLine:
         self._listener = listener
         self._loop = asyncio.get_running_loop()
         self._wire = wires.take()
+        self.playout.reopen()
         self._hearing = Hearing(
             listener.on_sound, listener.on_digit, libopus, rate_hz=options.heard_hz
         )
@@ -134,6 +136,11 @@ class PhoneLine:
         """Our description for an INVITE, a first or a further one."""
         self._require_open()
         return self._negotiation.offer()
+
+    def offer_openly(self) -> str:
+        """The first offer again, with nothing encrypted."""
+        self._require_open()
+        return self._negotiation.offer_openly()
 
     def answer(self, offer: str) -> str:
         """Our answer to the far side's description, a first or a further one.
@@ -192,6 +199,8 @@ class PhoneLine:
         now_s = self._loop.time()
         if self._post.can_send:
             self._voice.turn(slot)
+        else:
+            self.playout.rest()
         self._hearing.tick(now_s)
         if now_s >= self._report_s:
             self._report(now_s)
@@ -274,7 +283,7 @@ class PhoneLine:
         self._wires.release(self._wire)
         self._hearing.finish()
         self._voice.digits.give_up(CallNotLive("The call ended before all keys were sent."))
-        self.playout.clear()
+        self.playout.close()
 
     def _require_open(self) -> None:
         if self._is_closed:

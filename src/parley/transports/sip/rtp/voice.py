@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from parley.core.errors import NotSupported
+from parley.transports.phone_playout import PhonePlayout
 from parley.transports.sip.agreement import Negotiated
 from parley.transports.sip.rtp.codecs import Encoder, make_encoder
 from parley.transports.sip.rtp.digits import DigitSender
-from parley.transports.sip.rtp.playout import PhonePlayout
 from parley.transports.sip.rtp.reports import Sent
-from parley.transports.sip.rtp.wheel import SLOTS_PER_S
 from parley.transports.webrtc.opus import Libopus
+from parley.transports.wheel import SLOTS_PER_S
 
 # NATs and relays forget a stream that says nothing for long.
 KEEP_ALIVE_S = 15
@@ -84,6 +84,7 @@ class Voice:
         self._slot = slot
         agreed, encoder = self._agreed, self._encoder
         if agreed is None or encoder is None or not agreed.may_send:
+            self._playout.rest()
             return
         if self.digits.is_busy:
             if agreed.event_type is not None:

@@ -7,7 +7,11 @@ from parley.transports.webrtc.sender import VOICE_RATE_HZ, Playout
 
 
 class PhonePlayout(Playout):
-    """A ``Playout`` that takes sound at ``rate_hz`` and gives packets at ``codec_hz``."""
+    """A ``Playout`` that takes sound at ``rate_hz`` and gives packets at ``codec_hz``.
+
+    Between ``close`` and ``reopen`` nobody takes packets: speech is thrown away then, and whoever
+    would wait for it to be heard goes on at once.
+    """
 
     def __init__(
         self, ahead_ms: int, *, rate_hz: int = VOICE_RATE_HZ, codec_hz: int = 8000
@@ -16,9 +20,28 @@ class PhonePlayout(Playout):
         self._given_hz = rate_hz
         self._resampler = Resampler(rate_hz, codec_hz)
         self._has_waited = False
+        self._is_closed = False
+
+    def close(self) -> None:
+        self._is_closed = True
+        self.clear()
+
+    def reopen(self) -> None:
+        self._is_closed = False
 
     def put(self, pcm: bytes) -> None:
-        super().put(self._resampler.push(pcm))
+        if not self._is_closed:
+            super().put(self._resampler.push(pcm))
+
+    async def rested(self, silence_ms: int) -> None:
+        packets = self._packets + silence_ms // self._packet_ms
+        while self._packets < packets and not self._is_closed:
+            await self._change()
+
+    def rest(self) -> None:
+        """A packet's time passes in which nothing may be sent: the voice waits."""
+        self._packets += 1
+        self._wake()
 
     def end_utterance(self) -> None:
         if self._speaking:
