@@ -78,10 +78,11 @@ class Pieces:
         if len(pcm) == self._size and not self._rest:
             self._sink(pcm)
             return
-        self._rest += pcm
-        while len(self._rest) >= self._size:
-            self._sink(self._rest[: self._size])
-            self._rest = self._rest[self._size :]
+        held = self._rest + pcm
+        whole = len(held) - len(held) % self._size
+        for start in range(0, whole, self._size):
+            self._sink(held[start : start + self._size])
+        self._rest = held[whole:]
 
 
 class StreamReceiver:

@@ -21,9 +21,9 @@ from parley.api.errors import install_error_handlers
 from parley.api.openai.engines import SpeakingEngine
 from parley.api.openai.voices import local_voice
 from parley.api.request_id import RequestIds
-from parley.app import LARGEST_MESSAGE_BYTES
 from parley.core.errors import EngineFailed
 from parley.engines.spec import Message, Voice
+from parley.listeners import LARGEST_MESSAGE_BYTES
 from parley.session.host import SessionHost
 from parley.session.turns import Listening
 from parley.testing.engines import FakeChatter
