@@ -12,7 +12,8 @@ from types import ModuleType
 import uvloop
 from loguru import logger
 
-from bench import api, density, engines, latency, phone, realtime, start
+from bench import api, density, engines, latency, phone, realtime, rustpbx, start, tools
+from bench.bookings import BookingsWrong
 from bench.caller import CallFailed
 from bench.figures import Figure, write_json
 from bench.server import ServerFailed
@@ -24,7 +25,9 @@ BENCHES: dict[str, ModuleType] = {
     "api": api,
     "realtime": realtime,
     "phone": phone,
+    "rustpbx": rustpbx,
     "start": start,
+    "tools": tools,
 }
 
 
@@ -52,7 +55,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING)
     try:
         figures = uvloop.run(_measure(arguments))
-    except (CallFailed, ServerFailed) as error:
+    except (BookingsWrong, CallFailed, ServerFailed) as error:
         raise SystemExit(f"bench {arguments.bench}: {error}") from error
     except (KeyboardInterrupt, asyncio.CancelledError) as error:
         raise SystemExit(f"bench {arguments.bench}: stopped") from error

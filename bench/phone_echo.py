@@ -12,8 +12,8 @@ from aiohttp import web
 from parley.transports.sip.rtp.codecs import CODECS
 from parley.transports.sip.rtp.line import LineOptions, PhoneLine
 from parley.transports.sip.rtp.ports import PortRange
-from parley.transports.sip.rtp.wheel import Wheel
 from parley.transports.webrtc.opus import Libopus
+from parley.transports.wheel import Wheel
 
 HOST = "127.0.0.1"
 # As far as the callers' clocks and ours may differ before something is thrown away.

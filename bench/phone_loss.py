@@ -24,7 +24,7 @@ from parley.core.g711 import to_ulaw
 from parley.transports.sip.rtp.codecs import PCMU
 from parley.transports.sip.rtp.line import LineOptions, PhoneLine
 from parley.transports.sip.rtp.ports import PortRange
-from parley.transports.sip.rtp.wheel import Wheel
+from parley.transports.wheel import Wheel
 
 LOSSES = (0.0, 0.02, 0.05, 0.10)
 JITTER_MS = 30.0

@@ -89,6 +89,8 @@ def test_every_setting_but_secrets_and_later_ones_is_a_flag_of_serve() -> None:
     [
         (["serve", "--port", "99999"], "SERVER_PORT=99999 is not allowed: it takes a whole number"),
         (["serve", "--host", "0.0.0.0"], "PARLEY_ALLOW_ANONYMOUS=web"),
+        (["serve", "--pipecat-server-host", "0.0.0.0"], "PARLEY_ALLOW_ANONYMOUS=rustpbx"),
+        (["check", "--rustpbx", "on", "--sample-rate", "44100"], "SAMPLE_RATE=44100 is not"),
         (["agents", "check", "--agents-dir", "/nowhere"], "PARLEY_AGENTS_DIR=/nowhere is not a"),
         (["agents", "list", "--agents-dir", "/nowhere"], "PARLEY_AGENTS_DIR=/nowhere is not a"),
         (["agents", "list", "--agent", "receptionits"], "Did you mean receptionist?"),

@@ -315,3 +315,12 @@ async def test_two_hundred_sockets_that_say_nothing_take_no_more_than_their_plac
     assert Counter(status for status, _ in knocked) == {b"101": PLACES, b"503": 200 - PLACES}
     assert {answer.status_code for answer in answers} == {200}
     assert status == b"101"
+
+
+async def test_a_file_that_is_checked_starts_nothing(house: House) -> None:
+    file = "tools:\n  - mcp: {name: x, command: /nowhere/program, only: ['*']}\n"
+
+    async with house.http() as http:
+        checked = await http.post("/v1/agents/check", content=file)
+
+    assert (checked.status_code, checked.json().get("is_right")) == (200, True)

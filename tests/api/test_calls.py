@@ -23,7 +23,7 @@ from parley.session.turns import Listening
 from parley.settings import Settings
 from parley.store.call_writer import CallWriter
 from parley.store.opening import Store, open_store
-from parley.store.records import CallRecord, ToolUseRecord, TurnRecord
+from parley.store.records import CallRecord, TurnRecord
 from parley.testing.transport import FakeTransport
 from tests.session.fakes import FakeHouse, LiveCall, start_call
 from tests.session.test_asking import Switchboard
@@ -110,7 +110,7 @@ async def opened(listening: Listening, folder: Path) -> AsyncIterator[Office]:
         web = FastAPI()
         install_error_handlers(web)
         guard = access.guard.require("calls")
-        web.include_router(calls_router(host, store.calls, guard, stall_s=5))
+        web.include_router(calls_router(host, store.calls, store.tool_runs, guard, stall_s=5))
         bare = httpx.AsyncClient(transport=httpx.ASGITransport(web))
         office = Office(host, store, access, writer, bare, bare)
         office.acme = await stack.enter_async_context(await office.client("acme"))
@@ -151,28 +151,6 @@ async def test_a_call_that_is_over_is_seen_with_its_reason(office: Office) -> No
     assert one["reason"] == "caller"
     assert one["duration_s"] > 0
     assert str(one["ended_at"]).endswith("Z")
-
-
-async def test_tools_and_the_time_of_each_reply_are_told(office: Office) -> None:
-    await office.over("call_1")
-    await office.store.calls.used(ToolUseRecord("call_1", "book", 12, "", LONG_AGO))
-    await office.store.calls.used(ToolUseRecord("call_1", "clock", 0, "Broke.", LONG_AGO))
-    stages = {"llm_ms": 80.5, "reply_ms": 640.0}
-    await office.store.calls.said(TurnRecord("call_1", "user", "Nine?", LONG_AGO))
-    await office.store.calls.said(TurnRecord("call_1", "agent", "Yes,", LONG_AGO, stages, True))
-
-    one = (await office.acme.get("/v1/calls/call_1")).json()
-    told = (await office.acme.get("/v1/calls/call_1/transcript")).json()
-
-    assert (one["status"], one["duration_s"]) == ("ended", 90.0)
-    assert [(tool["name"], tool["after_ms"], tool["error"]) for tool in one["tools"]] == [
-        ("book", 12, None),
-        ("clock", 0, "Broke."),
-    ]
-    assert [(turn["interrupted"], turn["stages"]) for turn in told["data"]] == [
-        (False, None),
-        (True, stages),
-    ]
 
 
 async def test_calls_come_newest_first_and_page_by_page(office: Office) -> None:

@@ -21,6 +21,7 @@ from parley.engines.found import engines_from
 from parley.engines.llm.openai import SPEC as OPENAI
 from parley.engines.llm.scripted.chatter import SPEC as SCRIPTED
 from parley.tools.catalog import ToolCatalog
+from parley.tools.house import ToolHouse
 
 FRONT = """\
 title: Front desk
@@ -36,9 +37,11 @@ LAUGHS = "a0: &a0 [ha]\n" + "".join(
 
 
 @asynccontextmanager
-async def client(folder: Path) -> AsyncIterator[httpx.AsyncClient]:
-    (folder / "front.yaml").write_text(FRONT)
-    defaults, tools = AgentDefaults(name="front"), ToolCatalog()
+async def client(
+    folder: Path, front: str = FRONT, house: ToolHouse | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
+    (folder / "front.yaml").write_text(front)
+    defaults, tools = AgentDefaults(name="front"), ToolCatalog(house=house)
     agents = AgentCatalog([folder], defaults)
     assert agents.load() == []
     web = FastAPI()
@@ -73,6 +76,19 @@ async def test_agents_are_listed_and_shown_without_their_keys(tmp_path: Path) ->
     assert [tool["name"] for tool in one["tools"]][-1] == "free_times"
     assert "very-secret" not in answer.text
     assert missing.status_code == 404
+
+
+async def test_an_agent_is_shown_whose_tools_are_those_of_a_server(tmp_path: Path) -> None:
+    pytest.importorskip("mcp", reason="the extra mcp is not installed")
+    front = 'tools:\n  - mcp: {name: shop, url: "http://127.0.0.1:9/mcp", only: ["*"]}\n'
+    house = ToolHouse()
+    try:
+        async with client(tmp_path, front, house) as http:
+            shown = await http.get("/v1/agents/front")
+    finally:
+        await house.close()
+
+    assert (shown.status_code, shown.json()["tools"]) == (200, [])
 
 
 @pytest.mark.parametrize("as_json", [True, False])

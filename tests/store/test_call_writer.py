@@ -9,6 +9,7 @@ from parley.core.events import (
     CallEnded,
     CallStarted,
     ToolEnded,
+    ToolRefused,
     TurnEnded,
     UserTranscript,
 )
@@ -32,6 +33,7 @@ async def test_a_call_is_kept_as_it_was_heard(store: Store) -> None:
             TurnEnded(call_id="call_1", stages=STAGES, interrupted=True, heard="At nine"),
             ToolEnded(call_id="call_1", tool="book", tool_call_id="1", after_ms=12.4),
             ToolEnded(call_id="call_1", tool="clock", tool_call_id="2", after_ms=0, error="Broke."),
+            ToolRefused(call_id="call_1", tool="book", tool_call_id="3", reason="declined"),
             UserTranscript(call_id="call_1", text="Bye.", final=True),
             AgentText(call_id="call_1", text="Goodbye!"),
             CallEnded(call_id="call_1", reason="caller", duration_s=9.0),
@@ -53,6 +55,7 @@ async def test_a_call_is_kept_as_it_was_heard(store: Store) -> None:
     assert [(use.tool, use.after_ms, use.error) for use in uses] == [
         ("book", 12, ""),
         ("clock", 0, "Broke."),
+        ("book", 0, "refused: declined"),
     ]
     assert await store.calls.tool_uses("other", "call_1") == []
     assert call is not None

@@ -81,6 +81,9 @@ async def test_calls_of_an_older_parley_are_kept(settings: Settings) -> None:
     older = sqlite3.connect(database_file, isolation_level=None)
     older.executescript(
         """
+        DROP TABLE tool_runs;
+        DROP TABLE webhooks;
+        ALTER TABLE tenants DROP COLUMN signing_secret;
         DROP TABLE tool_uses;
         ALTER TABLE turns DROP COLUMN stages;
         ALTER TABLE turns DROP COLUMN interrupted;

@@ -31,7 +31,8 @@ def test_a_provider_gives_all_its_tools_in_order():
     tools = catalog.tools_for(["clock", "telephone", "calendar"])
 
     assert catalog.names() == [
-        "calendar", "clock", "hold", "keypad", "recordings", "telephone", "transfer",
+        "calendar", "clock", "hold", "keypad", "mcp", "n8n", "recordings", "telephone", "transfer",
+        "webhook",
     ]  # fmt: skip
     assert names(tools) == [
         "current_time", "hang_up", "adjust_speech", "free_times", "book_appointment",
@@ -81,7 +82,11 @@ def test_what_changes_something_is_not_interrupted():
     ("wanted", "message"),
     [
         (["calender"], 'There is no tool "calender". Did you mean calendar?'),
-        (["weather"], "Known: calendar, clock, hold, keypad, recordings, telephone, transfer."),
+        (
+            ["weather"],
+            "Known: calendar, clock, hold, keypad, mcp, n8n, recordings, telephone, transfer, "
+            "webhook.",
+        ),
         (["calendar.book"], 'There is no tool "calendar.book". Did you mean'),
         (["clock", "clock"], 'The tool "current_time" is given twice.'),
         ([{"calendar": {"open": "9"}}], 'Tool calendar: there is no option "open". Did you mean'),

@@ -25,10 +25,11 @@ from parley.api.calls_bodies import (
 )
 from parley.api.openai.bodies import described_body, read_json, tenant_of
 from parley.api.openai.engines import Guard
+from parley.api.tool_runs_bodies import shown_run
 from parley.core.answers import BODY_FAULTS, answers
 from parley.core.errors import CallNotLive, Forbidden, InvalidValue, NotFound
 from parley.session.live_call import LiveCall
-from parley.store.records import CallRecord, ToolUseRecord, TurnRecord
+from parley.store.records import CallRecord, RunQuery, ToolRunRecord, ToolUseRecord, TurnRecord
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
@@ -57,13 +58,21 @@ class CallShelf(Protocol):
     async def tool_uses(self, tenant: str, call_id: str) -> Sequence[ToolUseRecord]: ...
 
 
-def calls_router(host: Host, kept: CallShelf, guard: Guard, *, stall_s: float) -> APIRouter:
+class RunShelf(Protocol):
+    """Where runs of tools are kept: ``store.tool_runs`` is one."""
+
+    async def of(self, tenant: str, wanted: RunQuery) -> Sequence[ToolRunRecord]: ...
+
+
+def calls_router(
+    host: Host, kept: CallShelf, runs: RunShelf, guard: Guard, *, stall_s: float
+) -> APIRouter:
     """``GET /v1/calls[/{id}[/transcript]]``, and ``POST /v1/calls/{id}/`` say, ask, transfer,
     hold, resume, digits and hangup.
 
     Each tenant has its own calls, and no others.
     """
-    calls = _Calls(host, kept, stall_s)
+    calls = _Calls(host, kept, runs, stall_s)
     router = APIRouter(tags=["calls"], dependencies=[Depends(guard), Depends(refuse_secrets)])
     _add_views(router, calls)
     _add_actions(router, calls)
@@ -122,9 +131,10 @@ async def refuse_secrets(request: Request) -> None:
 
 
 class _Calls:
-    def __init__(self, host: Host, kept: CallShelf, stall_s: float) -> None:
+    def __init__(self, host: Host, kept: CallShelf, runs: RunShelf, stall_s: float) -> None:
         self._host = host
         self._kept = kept
+        self._runs = runs
         self._stall_s = stall_s
 
     async def list(
@@ -165,7 +175,8 @@ class _Calls:
         call = await self._shown(tenant, call_id)
         used = await self._kept.tool_uses(tenant, call_id)
         tools = [shown_tool_use(use) for use in used]
-        return ShownCallInFull(**call.model_dump(), tools=tools)
+        runs = [shown_run(run) for run in await self._runs.of(tenant, RunQuery(call_id=call.id))]
+        return ShownCallInFull(**call.model_dump(), tools=tools, tool_runs=runs[::-1])
 
     async def transcript(self, request: Request, call_id: str) -> ShownTranscript:
         tenant = tenant_of(request)

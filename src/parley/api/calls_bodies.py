@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from parley.api.tool_runs_bodies import ShownToolRun
 from parley.session.live_call import LiveCall
 from parley.store.records import CallRecord, ToolUseRecord, TurnRecord
 
@@ -119,9 +120,10 @@ class ShownToolUse(BaseModel):
 
 
 class ShownCallInFull(ShownCall):
-    """A call, with the tools that have been used in it."""
+    """A call, with the tools that have been used in it: in short, and in full."""
 
     tools: list[ShownToolUse]
+    tool_runs: list[ShownToolRun]
 
 
 class ShownTurn(BaseModel):

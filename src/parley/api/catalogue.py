@@ -23,6 +23,7 @@ from parley.core.answers import BODY_FAULTS, answers, body_of, text
 from parley.core.errors import InvalidValue, ParleyError
 from parley.core.log import get_logger
 from parley.tools.provider import ToolProvider
+from parley.tools.rules import with_rules
 from parley.tools.spec import Tool
 
 log = get_logger(__name__)
@@ -48,13 +49,24 @@ class Agents(Protocol):
         """Raises ``NotFound``."""
         ...
 
+    def file_of(self, agent: Agent) -> Path | None: ...
+
 
 class Tools(Protocol):
     """The tools that are installed."""
 
     def providers(self) -> Sequence[ToolProvider]: ...
 
-    def tools_for(self, wanted: Sequence[Any]) -> Sequence[Tool]: ...
+    def tools_for(
+        self,
+        wanted: Sequence[Any],
+        *,
+        time_zone: str = "",
+        tenant: str = "",
+        folder: Path | None = None,
+        owner: str = "",
+        language: str = "",
+    ) -> Sequence[Tool]: ...
 
 
 class AgentFile(BaseModel):
@@ -130,8 +142,9 @@ class _Catalogue:
 
     async def get(self, request: Request, name: AgentName) -> dict[str, Any]:
         """One agent, with its instructions and the tools that it offers its model."""
-        agent = self._agents.get(name, tenant_of(request))
-        tools = await asyncio.to_thread(self._tools.tools_for, agent.tools)
+        tenant = tenant_of(request)
+        agent = self._agents.get(name, tenant)
+        tools = self._tools_of(agent, tenant)
         return {
             **self._described(agent),
             "instructions": agent.instructions,
@@ -139,6 +152,19 @@ class _Catalogue:
             "turn_taking": agent.turn_taking.model_dump(),
             "tools": [_tool(tool) for tool in tools],
         }
+
+    def _tools_of(self, agent: Agent, tenant: str) -> Sequence[Tool]:
+        """As its calls have them."""
+        file = self._agents.file_of(agent)
+        tools = self._tools.tools_for(
+            agent.tools,
+            time_zone=agent.time_zone,
+            tenant=tenant,
+            folder=file.parent if file else None,
+            owner=agent.tenant,
+            language=agent.language,
+        )
+        return with_rules(tools, agent.tool_rules)
 
     async def check(self, request: Request) -> dict[str, Any]:
         """What is wrong with an agent's file, by line; the file is sent as text or in JSON."""
@@ -237,4 +263,7 @@ def _tool(tool: Tool) -> dict[str, Any]:
         "parameters": dict(tool.parameters),
         "timeout_s": tool.timeout_s,
         "is_interruptible": tool.interruptible,
+        "provider": tool.provider,
+        "changes": tool.changes,
+        "confirms": tool.confirms,
     }

@@ -43,6 +43,9 @@ class ToolDetails(BaseModel):
     parameters: dict[str, Any]
     timeout_s: float
     is_interruptible: bool
+    provider: str
+    changes: bool
+    confirms: bool
 
 
 class AgentDetails(AgentSummary):

@@ -35,7 +35,8 @@ TAGS: Mapping[str, str] = {
     "realtime": "Spoken conversations by OpenAI's Realtime protocol.",
     "calls": "Live and past calls.",
     "agents": "Who answers here.",
-    "tools": "What agents may use.",
+    "tools": "What agents may use, and what it did.",
+    "webhooks": "Who is told of calls.",
     "webrtc": "A browser's call: offer, answer and candidates.",
     "health": "Is it alive, may calls be sent to it, do the engines answer?",
 }

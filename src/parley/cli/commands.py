@@ -16,7 +16,8 @@ from parley.cli.engines import ENGINE_VOICES, ENGINES
 from parley.cli.keys import CREATE_KEY, LIST_KEYS, REVOKE_KEY, ROTATE_KEY
 from parley.cli.models import LIST_MODELS, PULL_MODELS, REMOVE_MODELS
 from parley.cli.serving import CHECK, SERVE, VERSION
-from parley.cli.tenants import LIST_TENANTS, SET_TENANT
+from parley.cli.tenants import LIST_TENANTS, SET_TENANT, TENANT_SECRET
+from parley.cli.tools import CALL_TOOL, LIST_TOOLS, TOOL_RUNS
 from parley.cli.verb import CANNOT_START, OK, Verb
 from parley.core.errors import ParleyError
 from parley.core.log import quiet_until_set_up
@@ -28,7 +29,8 @@ FAMILIES = {
     "agents": "List or check the agents.",
     "models": "List, fetch or remove the models of engines.",
     "keys": "Make, list, revoke or rotate keys.",
-    "tenants": "List tenants or set their quotas.",
+    "tenants": "List tenants, set their quotas, or show what they sign with.",
+    "tools": "List tools, try one, or see what they did.",
     "db": "Look after the database.",
 }
 
@@ -49,6 +51,10 @@ VERBS = (
     ROTATE_KEY,
     LIST_TENANTS,
     SET_TENANT,
+    TENANT_SECRET,
+    LIST_TOOLS,
+    CALL_TOOL,
+    TOOL_RUNS,
     UPGRADE_DB,
     CURRENT_DB,
     VERSION,

@@ -33,8 +33,10 @@ def _check(given: argparse.Namespace) -> int:
 
 def _require_safe_listener(settings: Settings) -> None:
     """Keys make any listener safe; whoever needs none is not kept waiting for the database."""
-    keys_exist = not settings.is_open and _has_keys(settings)
+    is_open = settings.is_open and (settings.is_rustpbx_open or not settings.opens_rustpbx)
+    keys_exist = not is_open and _has_keys(settings)
     settings.require_safe_listener(has_keys=keys_exist)
+    settings.require_safe_rustpbx(has_keys=keys_exist)
 
 
 def _has_keys(settings: Settings) -> bool:

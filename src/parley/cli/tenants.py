@@ -1,9 +1,10 @@
-"""``parley tenants``: list them with what they used, and set their quotas."""
+"""``parley tenants``: list them with what they used, set their quotas, show their secrets."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +14,7 @@ from parley.core.errors import BadRequest
 from parley.core.log import setup_logging
 from parley.settings import Settings
 from parley.store.opening import MS_PER_MINUTE, open_store
-from parley.store.records import Amounts, Limits
+from parley.store.records import DEFAULT_TENANT, Amounts, Limits
 
 _FLAGS = {
     "calls": "calls that may be live at once",
@@ -73,6 +74,23 @@ async def _set_limits(settings: Settings, given: argparse.Namespace) -> int:
     return OK
 
 
+def _secret(given: argparse.Namespace) -> int:
+    return asyncio.run(_show_secret(settings_of(given), given.tenant, given.rotate))
+
+
+async def _show_secret(settings: Settings, tenant: str, rotates: bool) -> int:
+    setup_logging("WARNING")
+    async with open_store(settings) as store:
+        secret = await (store.tenants.rotate_secret if rotates else store.tenants.secret_of)(tenant)
+    # Alone on stdout, so that a script can take it.
+    print(secret)
+    if tenant == DEFAULT_TENANT and settings.tool_secret:
+        print("The house's agents sign with PARLEY_TOOL_SECRET instead.", file=sys.stderr)
+    if rotates:
+        print("Give it to whoever checks signatures: the old one is good no more.", file=sys.stderr)
+    return OK
+
+
 def read_limit(text: str) -> int | None:
     """A number, ``none`` (0: no limit) or ``default`` (None: the settings' limit)."""
     if text == "default":
@@ -95,6 +113,16 @@ def _columns(wanted: dict[str, int | None]) -> dict[str, Any]:
     return columns
 
 
+TENANT_SECRET = Verb(
+    ("tenants", "secret"),
+    "Print what a tenant's tools are asked with, and answer with; a tenant that is not there is "
+    "made.",
+    _secret,
+    takes=(
+        Argument("tenant", "its name", {"metavar": "TENANT"}),
+        Argument("--rotate", "make a new one, which counts at once", {"action": "store_true"}),
+    ),
+)
 LIST_TENANTS = Verb(
     ("tenants", "list"), "List the tenants, what they used and what they may use.", _list
 )

@@ -118,8 +118,9 @@ class TurnEnded(Event):
     """The reply to one utterance was heard, or interrupted.
 
     ``stages`` are milliseconds: ``endpointing_ms``, ``stt_ms``, ``llm_ms``, ``tts_ms``,
-    ``transport_ms`` and ``reply_ms`` (caller's last sound to agent's first). ``heard`` is the
-    text that was really played.
+    ``transport_ms`` and ``reply_ms`` (caller's last sound to agent's first); ``filler_ms`` to the
+    first sound that told the caller to wait for a tool. ``heard`` is the text that was really
+    played.
     """
 
     stages: dict[str, float]
@@ -156,6 +157,26 @@ class ToolEnded(Event):
     tool_call_id: str
     after_ms: float
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolRefused(Event):
+    """The model asked for a tool and it was not run.
+
+    ``reason`` is unconfirmed (the caller has not been asked), declined (the caller said no) or
+    too_many (it was the model's turn to answer).
+    """
+
+    tool: str
+    tool_call_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentFiller(Event):
+    """The caller is told that a tool still works. It is spoken, and the model never sees it."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import sys
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from typing import Any, Literal
 
 import structlog
 
+from parley.core.errors import BadSettings
+
 LogFormat = Literal["console", "json"]
 
-# aioice and aiortc report every candidate check and packet at INFO or DEBUG.
+# aioice and aiortc report every candidate check and packet at INFO or DEBUG; uvicorn each message
+# of each WebSocket, and its headers, keys among them.
 _CHATTY = {
     "aioice": "WARNING",
     "aiortc": "WARNING",
@@ -20,9 +26,15 @@ _CHATTY = {
     "asyncio": "WARNING",
     "watchfiles": "WARNING",
     "uvicorn.access": "WARNING",
+    "uvicorn.error": "INFO",
 }
+_FILE_BYTES, _OLD_FILES = 10 * 1024 * 1024, 3
 # uvicorn says so, as an error, of each WebSocket that was properly refused.
 _UNTRUE = "ASGI callable returned without completing handshake."
+# It also writes down the URLs of WebSockets, in which some clients have to put their key.
+_KEY_IN_URL = re.compile(
+    r"(?<=[?&]token=)[^&\s]+|(?<=/ws/rustpbx/)[^?\s]+|(?<=/ws/pcm/)[^?\s]+|(?<=[pe]k_)[\w-]+"
+)
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
@@ -40,8 +52,16 @@ def bind_request(request_id: str) -> None:
     structlog.contextvars.bind_contextvars(request_id=request_id)
 
 
-def setup_logging(level: str = "INFO", log_format: LogFormat = "console") -> None:
-    """Send everything to stderr in one format; call once, at start-up."""
+def setup_logging(
+    level: str = "INFO", log_format: LogFormat = "console", file: Path | None = None
+) -> None:
+    """Send everything to stderr in one format, and to the file; call once, at start-up.
+
+    Raises ``BadSettings`` when the file can't be written.
+    """
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if file is not None:
+        handlers.append(_file_handler(file))
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -56,36 +76,63 @@ def setup_logging(level: str = "INFO", log_format: LogFormat = "console") -> Non
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    renderer: list[Any]
-    if log_format == "json":
-        renderer = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    else:
-        renderer = [
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(),
-                # Where rich is installed, the usual one prints all local variables: keys, too.
-                exception_formatter=structlog.dev.plain_traceback,
+    for number, handler in enumerate(handlers):
+        renderer = _renderer(log_format, colors=number == 0 and sys.stderr.isatty())
+        handler.setFormatter(
+            structlog.stdlib.ProcessorFormatter(
+                foreign_pre_chain=shared,
+                processors=[
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    *renderer,
+                ],
             )
-        ]
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
         )
-    )
     root = logging.getLogger()
-    root.handlers = [handler]
+    root.handlers = handlers
     root.setLevel(level)
     for name, quietest in _CHATTY.items():
         if _number(level) < _number(quietest):
             logging.getLogger(name).setLevel(quietest)
     logging.getLogger("uvicorn.error").addFilter(_is_true)
+    logging.getLogger("uvicorn.error").addFilter(_hide_keys)
     _fold_in_loguru(level)
+
+
+def _renderer(log_format: LogFormat, *, colors: bool) -> list[Any]:
+    if log_format == "json":
+        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    return [
+        structlog.dev.ConsoleRenderer(
+            colors=colors,
+            # Where rich is installed, the usual one prints all local variables: keys, too.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
+    ]
+
+
+def _file_handler(file: Path) -> logging.Handler:
+    """It bounds itself: nobody who starts Parley by hand sets up logrotate."""
+    try:
+        return RotatingFileHandler(
+            file, maxBytes=_FILE_BYTES, backupCount=_OLD_FILES, encoding="utf-8"
+        )
+    except OSError as error:
+        raise BadSettings(
+            f"PARLEY_LOG_FILE={file} can't be written ({error.strerror}).",
+            hint="Name a file in a folder that exists and is yours, or unset it.",
+        ) from error
 
 
 def _is_true(record: logging.LogRecord) -> bool:
     return record.msg != _UNTRUE
+
+
+def _hide_keys(record: logging.LogRecord) -> bool:
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            _KEY_IN_URL.sub("…", each) if isinstance(each, str) else each for each in record.args
+        )
+    return True
 
 
 def quiet_until_set_up() -> None:

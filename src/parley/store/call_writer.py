@@ -12,6 +12,7 @@ from parley.core.events import (
     CallStarted,
     Event,
     ToolEnded,
+    ToolRefused,
     TurnEnded,
     UserTranscript,
 )
@@ -49,6 +50,8 @@ class CallWriter:
                 await self._flush(event.call_id, event.stages, event.interrupted)
             case ToolEnded():
                 await self._calls.used(_use(event))
+            case ToolRefused():
+                await self._calls.used(_refusal(event))
             case CallEnded():
                 await self._flush(event.call_id)
                 await self._calls.ended(event.call_id, event.reason, _now())
@@ -68,6 +71,11 @@ class CallWriter:
 def _use(event: ToolEnded) -> ToolUseRecord:
     tool = event.tool[:LONGEST_TOOL_NAME]
     return ToolUseRecord(event.call_id, tool, round(event.after_ms), event.error, _now())
+
+
+def _refusal(event: ToolRefused) -> ToolUseRecord:
+    tool = event.tool[:LONGEST_TOOL_NAME]
+    return ToolUseRecord(event.call_id, tool, 0, f"refused: {event.reason}", _now())
 
 
 def _now() -> datetime:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from parley.store.database import Database
     from parley.store.keys import Keys
     from parley.store.tenants import Tenants
+    from parley.store.tool_runs import ToolRunShelf
     from parley.store.usage import Usage
+    from parley.store.webhooks import Webhooks
 
 MS_PER_MINUTE = 60_000
 
@@ -30,6 +32,8 @@ class Store:
     keys: Keys
     usage: Usage
     calls: Calls
+    tool_runs: ToolRunShelf
+    webhooks: Webhooks
 
 
 @asynccontextmanager
@@ -66,9 +70,18 @@ def _store(database: Database, defaults: Limits) -> Store:
     from parley.store.calls import Calls
     from parley.store.keys import Keys
     from parley.store.tenants import Tenants
+    from parley.store.tool_runs import ToolRunShelf
     from parley.store.usage import Usage
+    from parley.store.webhooks import Webhooks
 
-    return Store(Tenants(database), Keys(database), Usage(database, defaults), Calls(database))
+    return Store(
+        Tenants(database),
+        Keys(database),
+        Usage(database, defaults),
+        Calls(database),
+        ToolRunShelf(database),
+        Webhooks(database),
+    )
 
 
 def default_limits(settings: Settings) -> Limits:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field, fields
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from parley.core.call import CallInfo
 
@@ -183,3 +183,72 @@ class ToolUseRecord:
     after_ms: int
     error: str
     ended_at: datetime
+
+
+RunState = Literal["open", "answered", "failed", "late", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRunRecord:
+    """One run of a tool, in a call or in a turn in writing, whose id ``call_id`` is then.
+
+    ``arguments`` hold no secrets; ``answer`` is JSON, shortened. A run that is ``open`` after
+    ``expires_at`` was cut off. ``late``: an answer came when nobody waited for it any more.
+    ``owner`` is the tenant whose secret signs what the tool sends later, "" for the house's.
+    """
+
+    id: str
+    tenant: str
+    call_id: str
+    agent: str
+    tool: str
+    started_at: datetime
+    expires_at: datetime
+    provider: str = ""
+    tool_call_id: str = ""
+    idempotency_key: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    state: RunState = "open"
+    answer: str = ""
+    error_code: str = ""
+    error: str = ""
+    ended_at: datetime | None = None
+    after_ms: int | None = None
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRunEnd:
+    """What became of a run."""
+
+    id: str
+    state: RunState
+    ended_at: datetime
+    after_ms: int
+    answer: str = ""
+    error_code: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunQuery:
+    """Which runs to look for; "" is any."""
+
+    call_id: str = ""
+    tool: str = ""
+    state: str = ""
+
+
+ANY_RUN = RunQuery()
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRecord:
+    """Whom to tell of a tenant's calls: ``events`` by name, signed with ``secret``."""
+
+    id: str
+    tenant: str
+    url: str
+    events: tuple[str, ...]
+    secret: str
+    created_at: datetime

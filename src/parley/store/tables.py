@@ -20,7 +20,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA_VERSION = "0003"
+SCHEMA_VERSION = "0004"
 """The newest migration. A database that says the same is used as it is."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,6 +55,8 @@ TENANTS = Table(
     Column("tokens_month", BigInteger),
     Column("characters_day", BigInteger),
     Column("characters_month", BigInteger),
+    # What the tenant's tools are asked with; made when it is needed first.
+    Column("signing_secret", String(100)),
 )
 
 KEYS = Table(
@@ -150,4 +152,49 @@ TOOL_USES = Table(
     Column("error", Text, nullable=False),
     Column("ended_at", Moment, nullable=False),
     Index("tool_uses_by_call", "call_id", "number"),
+)
+
+TOOL_RUNS = Table(
+    "tool_runs",
+    METADATA,
+    Column("id", String(60), primary_key=True),
+    Column("tenant", String(100), ForeignKey("tenants.name", ondelete="CASCADE"), nullable=False),
+    # A call, or a turn in writing, of which nothing else is kept: only calls take theirs along.
+    Column("call_id", String(60), nullable=False),
+    Column("kept_call", String(60), ForeignKey("calls.id", ondelete="CASCADE")),
+    # Whose secret signs what the tool sends later: a tenant's, or "" for the house's.
+    Column("owner", String(100), nullable=False),
+    Column("agent", String(100), nullable=False),
+    Column("tool", String(200), nullable=False),
+    Column("provider", String(100), nullable=False),
+    Column("tool_call_id", Text, nullable=False),
+    Column("idempotency_key", String(64), nullable=False),
+    # JSON, without secrets.
+    Column("arguments", Text, nullable=False),
+    Column("state", String(10), nullable=False),
+    # JSON, shortened; "" while there is none.
+    Column("answer", Text, nullable=False),
+    Column("error_code", String(60), nullable=False),
+    Column("error", Text, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("after_ms", Integer),
+    Index("tool_runs_by_tenant", "tenant", "started_at"),
+    Index("tool_runs_by_call", "call_id", "started_at"),
+    Index("tool_runs_by_kept_call", "kept_call"),
+    Index("tool_runs_by_state", "state", "expires_at"),
+)
+
+WEBHOOKS = Table(
+    "webhooks",
+    METADATA,
+    Column("id", String(40), primary_key=True),
+    Column("tenant", String(100), ForeignKey("tenants.name", ondelete="CASCADE"), nullable=False),
+    Column("url", Text, nullable=False),
+    # Names with commas between.
+    Column("events", Text, nullable=False),
+    Column("secret", String(100), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Index("webhooks_by_tenant", "tenant", "created_at"),
 )

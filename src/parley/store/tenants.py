@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parley.store.database import Database
 from parley.store.records import Limits, TenantRecord
+from parley.store.signing_secrets import new_secret
 from parley.store.tables import TENANTS
 
 _LIMITS = tuple(field.name for field in fields(Limits))
@@ -46,6 +47,23 @@ class Tenants:
             )
             return done.rowcount > 0
 
+    async def secret_of(self, name: str) -> str:
+        """What the tenant signs with, made when it is asked for first, with the tenant itself."""
+        async with self._database.read() as connection:
+            if kept := (await connection.execute(_secret(name))).scalar():
+                return str(kept)
+        async with self._database.write() as connection:
+            await ensure_tenant(connection, name)
+            # Another server of the same database may have made one just now.
+            kept = (await connection.execute(_secret(name).with_for_update())).scalar()
+            return str(kept) if kept else await _give_secret(connection, name)
+
+    async def rotate_secret(self, name: str) -> str:
+        """A new one in the place of the old one."""
+        async with self._database.write() as connection:
+            await ensure_tenant(connection, name)
+            return await _give_secret(connection, name)
+
 
 async def ensure_tenant(connection: AsyncConnection, name: str) -> None:
     """Make the tenant within a transaction that writes."""
@@ -67,6 +85,17 @@ async def limits_of(connection: AsyncConnection, name: str) -> Limits | None:
     query = select(TENANTS).where(TENANTS.c.name == name).with_for_update()
     row = (await connection.execute(query)).mappings().one_or_none()
     return _record(row).limits if row else None
+
+
+def _secret(name: str) -> Select[Any]:
+    return select(TENANTS.c.signing_secret).where(TENANTS.c.name == name)
+
+
+async def _give_secret(connection: AsyncConnection, name: str) -> str:
+    secret = new_secret()
+    query = update(TENANTS).where(TENANTS.c.name == name)
+    await connection.execute(query.values(signing_secret=secret, changed_at=datetime.now(UTC)))
+    return secret
 
 
 def newest_change() -> Select[int, Any]:

@@ -129,6 +129,8 @@ class CalendarProvider:
                 "additionalProperties": False,
             },
             interruptible=not writes,
+            changes=writes,
+            confirms=writes,
         )
 
     async def _run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from functools import partial
 from pathlib import Path
@@ -13,15 +13,23 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import ValidationError
 
 from parley.core.errors import BadRequest
+from parley.core.log import get_logger
 from parley.core.registry import did_you_mean
 from parley.tools.appointments import CalendarProvider
 from parley.tools.clock import ClockProvider
+from parley.tools.house import ToolHouse
 from parley.tools.keypad import KeypadProvider
+from parley.tools.mcp.provider import McpProvider
+from parley.tools.n8n.provider import N8nProvider
 from parley.tools.provider import ProviderContext, ToolProvider
 from parley.tools.recordings import RecordingsProvider
+from parley.tools.rules import LEARNED
 from parley.tools.spec import Tool
 from parley.tools.telephone import TelephoneProvider
 from parley.tools.transfer import HoldProvider, TransferProvider
+from parley.tools.webhook.provider import WebhookProvider
+
+log = get_logger(__name__)
 
 Clock = Callable[[tzinfo | None], datetime]
 """``clock(zone)``: the time now in that zone, or in this machine's for None."""
@@ -46,14 +54,18 @@ class _Wish:
 
 class ToolCatalog:
     """Knows the providers and makes an agent's tools. One per process: a tenant's calls share a
-    calendar."""
+    calendar. Without a ``house`` the tools that live outside can be checked, not used."""
 
     def __init__(
-        self, providers: Iterable[ToolProvider] | None = None, clock: Clock | None = None
+        self,
+        providers: Iterable[ToolProvider] | None = None,
+        clock: Clock | None = None,
+        house: ToolHouse | None = None,
     ) -> None:
-        chosen = built_in_providers() if providers is None else providers
+        chosen = built_in_providers(house) if providers is None else providers
         self._providers = {provider.name: provider for provider in chosen}
         self._clock: Clock = clock or _now_in
+        self._told_twice: set[tuple[str, str]] = set()
 
     def names(self) -> list[str]:
         return sorted(self._providers)
@@ -68,20 +80,26 @@ class ToolCatalog:
         time_zone: str = "",
         tenant: str = "",
         folder: Path | None = None,
+        owner: str = "",
+        language: str = "",
     ) -> list[Tool]:
         """The tools of every provider that is wanted, in order, for calls of ``tenant``, by an
-        agent whose file lies in ``folder``.
+        agent of ``owner`` that speaks ``language`` and whose file lies in ``folder``.
 
         A wish is a name (``"calendar"``), one tool of a provider (``"calendar.free_times"``), a
         name with options (``{"calendar": {"opens": "08:00"}}``) or an object with ``name`` and
         ``options``. Raises ``BadRequest`` that says what there is.
         """
         now = partial(self._clock, _zone(time_zone))
-        context = ProviderContext(time_zone, now, tenant, folder)
+        context = ProviderContext(time_zone, now, tenant, folder, owner, language)
         tools: dict[str, Tool] = {}
         for each in wanted:
             wish = _read_wish(each)
             for tool in self._tools_of(wish, context):
+                if tool.name in tools and tool.provider in LEARNED:
+                    # Somebody else's server has chosen that name; the agent's file is right.
+                    self._tell_twice(tool)
+                    continue
                 if tool.name in tools:
                     raise BadRequest(
                         f'The tool "{tool.name}" is given twice.',
@@ -89,6 +107,11 @@ class ToolCatalog:
                     )
                 tools[tool.name] = tool
         return list(tools.values())
+
+    def _tell_twice(self, tool: Tool) -> None:
+        if (tool.provider, tool.name) not in self._told_twice:
+            self._told_twice.add((tool.provider, tool.name))
+            log.warning("tool_given_twice", tool=tool.name, left_out=tool.provider)
 
     def _tools_of(self, wish: ToolWish, context: ProviderContext) -> Sequence[Tool]:
         name, _, single = wish.name.partition(".")
@@ -99,7 +122,7 @@ class ToolCatalog:
             options = provider.options.model_validate(dict(wish.options))
         except ValidationError as error:
             raise BadRequest(f"Tool {name}: {_first_problem(error, provider)}") from error
-        tools = provider.tools(options, context)
+        tools = [_named(tool, name) for tool in provider.tools(options, context)]
         if not single:
             return tools
         found = [tool for tool in tools if tool.name == single]
@@ -109,15 +132,25 @@ class ToolCatalog:
         return found
 
 
-def built_in_providers() -> list[ToolProvider]:
+def _named(tool: Tool, provider: str) -> Tool:
+    return tool if tool.provider else replace(tool, provider=provider)
+
+
+def built_in_providers(house: ToolHouse | None = None) -> list[ToolProvider]:
+    """All that Parley brings along. Without a ``house`` those whose tools live outside only check
+    what is written."""
+    calendar = CalendarProvider()
     return [
-        CalendarProvider(),
+        calendar,
         ClockProvider(),
         TelephoneProvider(),
         TransferProvider(),
         HoldProvider(),
         KeypadProvider(),
         RecordingsProvider(),
+        WebhookProvider(house),
+        McpProvider(house),
+        N8nProvider(house, [calendar]),
     ]
 
 
@@ -143,7 +176,8 @@ def _first_problem(error: ValidationError, provider: ToolProvider) -> str:
         known = list(provider.options.model_fields)
         return f'there is no option "{key}". ' + did_you_mean(key, known)
     what = details["msg"].removeprefix("Value error, ")
-    return f"{key}: {what}." if key else f"{what}."
+    what = what if what.endswith((".", "?")) else f"{what}."
+    return f"{key}: {what}" if key else what
 
 
 def _zone(name: str) -> tzinfo | None:

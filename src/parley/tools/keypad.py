@@ -91,6 +91,7 @@ def _send_tool(is_secret: bool) -> Tool:
         },
         timeout_s=_SEND_LIMIT_S,
         interruptible=False,
+        filler_after_ms=0,
         needs="digits",
         hides_arguments=is_secret,
     )
@@ -126,6 +127,7 @@ def _collect_tool(name: str, number: Number) -> Tool:
         },
         timeout_s=number.limit_s,
         interruptible=False,
+        filler_after_ms=0,
         outlives_speech=True,
         needs="digits",
     )

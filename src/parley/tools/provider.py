@@ -18,12 +18,15 @@ class ProviderContext:
     """What a provider may know of the agent. ``now()`` is the time in ``time_zone``, aware of it;
     an empty ``time_zone`` is that of this machine. What a provider keeps belongs to ``tenant``: no
     other may get to see it. ``folder`` is where the agent's file lies; None where it has none, or
-    where only its options are being checked."""
+    where only its options are being checked. ``owner`` is the tenant whose file the agent is: ""
+    for the house's, which several tenants may call. ``language`` is the agent's, as a tag."""
 
     time_zone: str
     now: Callable[[], datetime]
     tenant: str = ""
     folder: Path | None = None
+    owner: str = ""
+    language: str = ""
 
 
 class ToolProvider(Protocol):

@@ -59,6 +59,7 @@ class RecordingsProvider:
                 # Speech before it has its time as well.
                 timeout_s=LONGEST_S + 60,
                 interruptible=options.interruptible,
+                filler_after_ms=0,
             ),
         )
 

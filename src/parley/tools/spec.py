@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,13 +85,35 @@ class CallActions(Protocol):
         ...
 
 
+async def _tell_nobody(_text: str) -> None:
+    """Where nobody listens there is nobody to be told that it takes longer."""
+
+
+def idempotency_key(call_id: str, tool: str, tool_call_id: str) -> str:
+    """The same for every attempt at one use of a tool, and different for every other use."""
+    return hashlib.sha256(f"{call_id}|{tool}|{tool_call_id}".encode()).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """One use of a tool: its parsed arguments, its id, and the call it happens in."""
+    """One use of a tool: its parsed arguments, its id, and the call it happens in.
+
+    ``agent`` uses it for ``tenant``. A tool that changes something passes ``idempotency_key`` on,
+    so that a second attempt changes nothing more; ``run_id`` is the run's name in the tool book.
+    ``progress(text)`` tells the caller that it still goes on, when there is a good moment for it.
+    ``changes`` and ``timeout_s`` are the tool's, by the agent's own rules; 0 is its usual time.
+    """
 
     id: str
     arguments: Mapping[str, Any]
     actions: CallActions
+    tenant: str = ""
+    agent: str = ""
+    idempotency_key: str = ""
+    run_id: str = ""
+    changes: bool = False
+    timeout_s: float = 0.0
+    progress: Callable[[str], Awaitable[None]] = _tell_nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +126,11 @@ class Tool:
     ``outlives_speech`` its answer is also acted upon when it comes after something that the caller
     said. With ``ends_turn`` the model is not run again after it (hanging up). It is offered only in
     calls whose transport has what it ``needs``. ``hides_arguments`` keeps them out of events.
+
+    One that ``changes`` something outside gets an idempotency key and is tried again only where
+    that is safe. One that ``confirms`` runs only after its details were said back and the caller
+    has answered. When it takes longer than ``filler_after_ms`` the caller hears ``filler``, or one
+    of the agent's own where that is ""; 0 is never. The catalog says whose it is: ``provider``.
     """
 
     name: str
@@ -117,3 +145,8 @@ class Tool:
     ends_turn: bool = False
     needs: Ability | None = None
     hides_arguments: bool = False
+    changes: bool = False
+    confirms: bool = False
+    filler: str = ""
+    filler_after_ms: int = 700
+    provider: str = ""

@@ -36,6 +36,7 @@ class TelephoneProvider:
                 run=_hang_up,
                 parameters={"type": "object", "properties": {}, "additionalProperties": False},
                 interruptible=False,
+                filler_after_ms=0,
                 ends_turn=True,
             ),
             Tool(

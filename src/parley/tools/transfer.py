@@ -61,6 +61,7 @@ class TransferProvider:
                 },
                 timeout_s=_TRANSFER_LIMIT_S,
                 interruptible=False,
+                filler_after_ms=0,
                 outlives_speech=True,
                 needs="transfer",
             ),
@@ -113,6 +114,7 @@ def _bare(name: str, description: str, run: Any) -> Tool:
         parameters={"type": "object", "properties": {}, "additionalProperties": False},
         timeout_s=_CHANGE_LIMIT_S,
         interruptible=False,
+        filler_after_ms=0,
         needs="hold",
     )
 

@@ -34,6 +34,18 @@ async def read_json(
 
     Raises the error of its first fault, ``TooLarge``, ``UploadStalled`` or ``NoRoom``.
     """
+    body = await read_body(request, most_bytes=most_bytes, stall_s=stall_s)
+    try:
+        return shape.model_validate_json(body)
+    except ValidationError as error:
+        raise bad_field(error.errors(include_url=False)[0]) from error
+
+
+async def read_body(request: Request, *, most_bytes: int, stall_s: float) -> bytes:
+    """The body, not too much work to be read as JSON.
+
+    Raises ``TooLarge``, ``UploadStalled`` or ``NoRoom``.
+    """
     gathered, marks = bytearray(), JsonMarks()
     try:
         async for piece in pieces_of(request, most_bytes=most_bytes, stall_s=stall_s):
@@ -43,10 +55,7 @@ async def read_json(
     except (TooLarge, NoRoom):
         await linger(request)
         raise
-    try:
-        return shape.model_validate_json(bytes(gathered))
-    except ValidationError as error:
-        raise bad_field(error.errors(include_url=False)[0]) from error
+    return bytes(gathered)
 
 
 async def pieces_of(request: Request, *, most_bytes: int, stall_s: float) -> AsyncGenerator[bytes]:

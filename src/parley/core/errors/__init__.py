@@ -20,7 +20,9 @@
     │   ├── EngineRefusedRequest  an engine says so; asking it again changes nothing
     │   └── ResponseNotFound    a response to carry on from that isn't kept
     ├── Unauthorized            who is asking is not known: no key, or not a good one
+    │   └── BadSignature        … for its signature is missing, wrong or too old
     ├── Forbidden               who is asking is known and may not do this
+    │   └── DestinationRefused  an address that tools and webhooks may not reach
     ├── NotFound                no such agent, voice, peer …
     │   ├── ModelNotFound       an API was asked for a model that nobody here has
     │   └── NoSuchCall          a Realtime call that is over, or somebody else's
@@ -61,7 +63,9 @@ from parley.core.errors.asked import (
     BadRequest,
     BadScript,
     BadSettings,
+    BadSignature,
     CallNotLive,
+    DestinationRefused,
     EngineRefusedRequest,
     FarSideRefused,
     Forbidden,
@@ -113,10 +117,12 @@ __all__ = [
     "BadRequest",
     "BadScript",
     "BadSettings",
+    "BadSignature",
     "CallLimitReached",
     "CallNotLive",
     "CallNotTaken",
     "ConnectFailed",
+    "DestinationRefused",
     "Draining",
     "EngineBusy",
     "EngineFailed",

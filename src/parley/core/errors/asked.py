@@ -95,10 +95,18 @@ class Unauthorized(ParleyError):
     headers = MappingProxyType({"WWW-Authenticate": "Bearer"})
 
 
+class BadSignature(Unauthorized):
+    code = "bad_signature"
+
+
 class Forbidden(ParleyError):
     code = "permission_denied"
     status = 403
     type = "invalid_request_error"
+
+
+class DestinationRefused(Forbidden):
+    code = "destination_refused"
 
 
 class NotFound(ParleyError):

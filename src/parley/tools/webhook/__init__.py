@@ -1,0 +1,1 @@
+"""Tools that live at a URL: what is sent, to whom, and what comes back."""

@@ -1,0 +1,34 @@
+"""The tool ``webhook``: any service at a URL, described in an agent's file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from parley.tools.house import ToolHouse
+from parley.tools.provider import ProviderContext
+from parley.tools.spec import Tool
+from parley.tools.webhook.options import WebhookOptions
+from parley.tools.webhook.tool import WebhookTool
+
+
+class WebhookProvider:
+    """Makes one tool of each ``webhook`` in an agent's file. Without a house it only checks what
+    the file says."""
+
+    name = "webhook"
+    summary = "A service at a URL, by a signed envelope or as a plain HTTP API."
+    options = WebhookOptions
+
+    def __init__(self, house: ToolHouse | None = None) -> None:
+        self._house = house or ToolHouse()
+        self._only_checks = house is None
+
+    def tools(self, options: WebhookOptions, context: ProviderContext) -> Sequence[Tool]:
+        """Raises ``DestinationRefused`` for a URL that may not be reached, and ``BadRequest`` for
+        a secret that isn't set."""
+        if not self._only_checks:
+            self._house.destinations.require_url(options.url.partition("{")[0])
+            for text in options.headers.values():
+                self._house.credentials.require(text, owner=context.owner)
+            self._house.sender.prepare(options.url)
+        return (WebhookTool(options, self._house, context).tool(),)

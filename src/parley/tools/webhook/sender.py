@@ -1,0 +1,189 @@
+"""Sends one request to a tool's URL and reads the answer, within its time and a size."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import httpx
+
+from parley.core.breaker import Breaker
+from parley.core.errors import DestinationRefused, InvalidValue
+from parley.tools.webhook.answer import LARGEST_BODY_BYTES
+from parley.tools.webhook.destinations import Destinations
+from parley.tools.webhook.exchange import Reply, Request
+from parley.tools.webhook.failures import Failure, status_failure
+from parley.tools.webhook.line import guarded_client
+
+_LONGEST_SAYING = 300
+_DEEPEST_SAYING = 3
+_MESSAGES = ("message", "error", "detail", "title")
+
+
+class Sender:
+    """Sends requests, over connections that all tools share. One per process, closed at its end.
+
+    A destination that can't be reached is left alone for a while, and so is a URL that doesn't
+    answer in time: callers need not wait for it one after the other.
+    """
+
+    def __init__(self, destinations: Destinations | None = None) -> None:
+        self.destinations = destinations or Destinations()
+        self._clients: dict[bool, httpx.AsyncClient] = {}
+        self._breakers: dict[str, Breaker] = {}
+        self._is_closed = False
+
+    async def close(self) -> None:
+        self._is_closed = True
+        for client in self._clients.values():
+            await client.aclose()
+
+    def prepare(self, url: str) -> None:
+        """Make ready for requests to this URL, so that the first one of a call need not wait."""
+        self._client(url)
+
+    async def send(self, request: Request, within_s: float) -> Reply | Failure:
+        """The answer to one request, or why there is none."""
+        breakers = self._breaker(_origin(request.target)), self._breaker(request.target)
+        waiting = next((each for each in breakers if not each.may_try()), None)
+        if waiting is not None:
+            return Failure("paused", f"left alone after: {waiting.reason}", was_sent=False)
+        for each in breakers:
+            each.started()
+        try:
+            outcome = await self._within(request, within_s)
+        except BaseException:
+            # Whoever asked went away: that says nothing of who was asked.
+            for each in breakers:
+                each.given_up()
+            raise
+        _note(*breakers, outcome)
+        return outcome
+
+    async def _within(self, request: Request, within_s: float) -> Reply | Failure:
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._exchange(request)
+        except TimeoutError:
+            return Failure("timeout", f"no answer within {within_s:.2f} s")
+        except (DestinationRefused, InvalidValue) as error:
+            return Failure("not_allowed", str(error), was_sent=False)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            return Failure("unreachable", _why(error), was_sent=False)
+        except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL) as error:
+            return Failure("not_allowed", _why(error), was_sent=False)
+        except (httpx.HTTPError, OSError, ssl.SSLError) as error:
+            return Failure("broken_off", _why(error))
+
+    async def _exchange(self, request: Request) -> Reply | Failure:
+        self.destinations.require_url(request.url)
+        async with self._client(request.url).stream(
+            request.method,
+            request.url,
+            # A compressed answer may be a thousand times as large as what came.
+            headers={"Accept": "application/json", "Accept-Encoding": "identity"}
+            | dict(request.headers),
+            content=request.body or None,
+        ) as response:
+            body = await _read(response)
+        if body is None:
+            return Failure("too_large", f"more than {LARGEST_BODY_BYTES} bytes")
+        if response.headers.get("content-encoding", "identity") != "identity":
+            return Failure("no_data", "the answer is compressed, which was not asked for")
+        if not response.is_success:
+            return status_failure(response.status_code, _saying(body))
+        return _reply(response, body)
+
+    def _client(self, url: str) -> httpx.AsyncClient:
+        uses_tls = not url.lower().startswith("http://")
+        if self._is_closed:
+            raise httpx.ConnectError("the server is going down")
+        if uses_tls not in self._clients:
+            # The deadline is ours: it holds for the answer as a whole, not for each piece of it.
+            self._clients[uses_tls] = guarded_client(
+                self.destinations, uses_tls=uses_tls, timeout_s=None
+            )
+        return self._clients[uses_tls]
+
+    def _breaker(self, name: str) -> Breaker:
+        return self._breakers.setdefault(name, Breaker())
+
+
+def _note(destination: Breaker, url: Breaker, outcome: Reply | Failure) -> None:
+    """What this says of the destination and of the URL."""
+    if not isinstance(outcome, Failure) or outcome.kind not in _COUNTED:
+        destination.succeeded()
+        url.succeeded()
+        return
+    url.failed(outcome.detail)
+    if outcome.kind == "timeout":
+        # Its other URLs may well be quick.
+        destination.given_up()
+    else:
+        destination.failed(outcome.detail)
+
+
+_COUNTED = frozenset({"unreachable", "broken_off", "gateway", "timeout"})
+
+
+async def _read(response: httpx.Response) -> bytes | None:
+    """The body; None where it is larger than is read."""
+    announced = response.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > LARGEST_BODY_BYTES:
+        return None
+    body = bytearray()
+    async for piece in response.aiter_raw():
+        body += piece
+        if len(body) > LARGEST_BODY_BYTES:
+            return None
+    return bytes(body)
+
+
+def _reply(response: httpx.Response, body: bytes) -> Reply | Failure:
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not body.strip():
+        return Reply(response.status_code, None, is_json=False)
+    is_json = not kind or kind == "application/json" or kind.endswith("+json")
+    if not is_json and kind not in ("text/plain", "text/html"):
+        return Failure("a_file", f"the answer is {kind[:80]}")
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        return Failure("a_file", "the answer is no text")
+    try:
+        # Some services send JSON and call it text.
+        return Reply(response.status_code, json.loads(text, parse_constant=_nothing), is_json=True)
+    except (ValueError, RecursionError):
+        if is_json or kind == "text/html":
+            return Failure("no_data", f"the answer is no JSON ({kind or 'of no type'})")
+        return Reply(response.status_code, text, is_json=False)
+
+
+def _nothing(_: str) -> None:
+    """NaN and Infinity are no JSON, though many write them."""
+
+
+def _saying(body: bytes) -> str:
+    """The sentence in an error's body, where it is JSON that has one."""
+    try:
+        data: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    for _ in range(_DEEPEST_SAYING):
+        if isinstance(data, dict):
+            fields = cast("dict[str, Any]", data)
+            data = next((fields[key] for key in _MESSAGES if key in fields), None)
+    words = " ".join(data.split()) if isinstance(data, str) else ""
+    return words[:_LONGEST_SAYING]
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _why(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:_LONGEST_SAYING]
