@@ -14,6 +14,7 @@ from parley.core.errors import NotFound
 from parley.engines.found import engines_from
 from parley.engines.spec import EngineOptions, EngineSpec
 from parley.engines.wish import read_wishes
+from parley.tools.spec import Tool, ToolCall
 
 
 class VoskOptions(EngineOptions):
@@ -33,11 +34,15 @@ VOSK: EngineSpec[object] = EngineSpec(
 
 
 class OnlyClock:
-    def tools_for(self, wanted: Sequence[ToolUse]) -> object:
+    def tools_for(self, wanted: Sequence[ToolUse]) -> Sequence[Tool]:
         for use in wanted:
             if use.name != "clock":
                 raise NotFound(f"There is no tool {use.name}.", hint="Did you mean clock?")
-        return wanted
+        return [Tool("time_now", "Tells the time.", _tell) for _ in wanted]
+
+
+async def _tell(_: ToolCall) -> str:
+    return "noon"
 
 
 def check(folder: Path, text: str, defaults: AgentDefaults | None = None) -> list[str]:
@@ -71,6 +76,15 @@ def check(folder: Path, text: str, defaults: AgentDefaults | None = None) -> lis
         (
             "tools:\n  - clock\n  - clokc\n",
             "ada.yaml:3: There is no tool clokc. Did you mean clock?",
+        ),
+        (
+            "tools:\n  - clock\ntool_rules:\n  time_mow: {confirms: true}\n",
+            'ada.yaml:3: tool_rules: the agent has no tool "time_mow". Did you mean time_now?',
+        ),
+        (
+            "tools:\n  - clock\ntool_rules:\n  time_now: {on_interruption: wait}\n",
+            "ada.yaml:4: tool_rules.time_now.on_interruption: takes 'cancel' or 'finish', "
+            "not wait.",
         ),
     ],
 )

@@ -212,7 +212,7 @@ def test_the_receptionist_that_ships_is_right_and_leaves_engines_to_the_settings
 
     assert reading.problems == ()
     assert reading.agent is not None
-    assert [tool.name for tool in reading.agent.tools] == ["calendar", "clock", "telephone"]
+    assert [tool.name for tool in reading.agent.tools] == ["n8n", "clock", "telephone"]
     assert [wishes[0].name for wishes in reading.agent.engines.wishes().values()] == ["auto"] * 3
 
 

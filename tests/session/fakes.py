@@ -22,6 +22,7 @@ from parley.session.turns import Listening
 from parley.testing.engines import FakeChatter, FakeTranscriber
 from parley.testing.speech import FakeSynthesizer
 from parley.testing.transport import FakeTransport
+from parley.tools.book import NoBook, ToolBook
 from parley.tools.spec import Tool
 
 _FIELDS: dict[str, object] = {
@@ -47,6 +48,7 @@ class FakeHouse:
     limits: ChatLimits = field(default_factory=ChatLimits)
     admission: Admission = field(default_factory=OpenHouse)
     listeners: Sequence[Listener] = ()
+    tool_book: ToolBook = field(default_factory=NoBook)
 
     def get(self, name: str, tenant: str) -> Agent:
         for agent in self.agents:
@@ -84,6 +86,7 @@ class FakeHouse:
                 self.listening,
                 lambda: self.spare_voice,
                 admission=self.admission,
+                tool_book=self.tool_book,
             )
             async with SessionHost(house, max_calls=max_calls) as host:
                 yield host

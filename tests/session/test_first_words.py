@@ -11,6 +11,7 @@ from parley.engines.speech_cache.cache import SpeechCache
 from parley.engines.wish import EngineWish
 from parley.session.first_words import first_words, warm_speech
 from parley.testing.speech import FakeSynthesizer
+from parley.tools.spec import Tool, ToolCall
 from tests.session.fakes import agent_with
 
 NOTHING: Mapping[str, object] = {}
@@ -47,6 +48,25 @@ async def test_the_greeting_and_the_apologies_are_spoken_in_advance_as_a_call_wi
     assert asked == ["Welcome! We open at nine thirty.", agent.sorry.llm, agent.sorry.stt, "Bye."]
     assert voice.texts == asked
     assert sounds
+
+
+async def test_what_callers_hear_who_wait_for_tools_is_spoken_in_advance():
+    async def look(_: ToolCall) -> str:
+        return "ten"
+
+    voice = FakeSynthesizer()
+    catalog = catalog_of(voice, SpeechCache(10_000_000))
+    agent = agent_with(fillers=["Hm."], still_working=["Still hm."])
+    speech = catalog.chain(await catalog.choose("tts", (EngineWish("fake"),)))
+
+    await warm_speech(agent, speech, SpeechOptions())
+    without_tools = list(voice.texts)
+    tools = [Tool("look", "Looks.", look, filler="I look."), Tool("see", "Sees.", look)]
+    await warm_speech(agent, speech, SpeechOptions(), tools)
+    await catalog.close()
+
+    assert "Hm." not in without_tools
+    assert set(voice.texts) - set(without_tools) >= {"Hm.", "I look.", "Still hm."}
 
 
 async def test_a_voice_that_fails_does_not_keep_the_house_closed():

@@ -5,9 +5,11 @@ import json
 
 from parley.core.errors import ToolFailed
 from parley.engines.spec import Delta, ToolRequest
+from parley.session.toolbelt import Toolbelt
 from parley.testing.engines import FakeChatter
-from parley.tools.spec import Tool, ToolCall
+from parley.tools.spec import Tool, ToolCall, idempotency_key
 from tests.session.fakes import FakeHouse, agent_with, start_call
+from tests.tools.actions import FakeActions
 
 
 def asks_for(tool: str, **arguments: object):
@@ -106,3 +108,20 @@ async def test_what_must_not_be_interrupted_finishes_and_stays_in_the_context(ho
 
         results = [m for m in house.llm.asked[-1] if m["role"] == "tool"]
         assert [json.loads(result["content"]) for result in results] == [{"booked": True}]
+
+
+async def test_a_second_booking_is_no_repetition_though_the_model_numbers_it_alike():
+    keys: list[str] = []
+
+    async def note(call: ToolCall):
+        keys.append(call.idempotency_key)
+
+    tool = Tool("book", "Books.", note)
+    belt = Toolbelt([tool], FakeActions(), lambda _: None)
+
+    for day in ("tuesday", "tuesday", "friday", "tuesday"):
+        await belt.run(tool, ToolRequest("call_0", "book", {"day": day}))
+
+    first, again, other, once_more = keys
+    assert first == again == once_more == idempotency_key("call_1", "book", "call_0")
+    assert other != first

@@ -211,6 +211,16 @@ async def test_a_model_that_only_ever_wants_tools_is_made_to_answer() -> None:
     assert text_of(deltas).strip() == "Enough."
 
 
+async def test_a_model_that_says_nothing_about_its_tools_is_spoken_for() -> None:
+    def mind(heard: Sequence[Message]) -> Any:
+        return "" if heard[-1]["role"] == "tool" else wants(ToolRequest("a", "book", {}))
+
+    async with Office(FakeChatter(mind), [booking([])]).runner() as runner:
+        deltas = await turn(runner)
+
+    assert text_of(deltas) == AGENT.sorry.tool
+
+
 async def test_hanging_up_ends_the_turn_and_what_a_tool_says_is_read() -> None:
     async def leave(call: ToolCall) -> dict[str, str]:
         await call.actions.say("Goodbye.")

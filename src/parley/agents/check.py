@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
 from parley.agents.reading import AgentDefaults, Problem, Reading, read_agent
-from parley.agents.schema import ToolUse
+from parley.agents.schema import Agent, ToolUse
 from parley.core.errors import ParleyError
 from parley.core.registry import did_you_mean
 from parley.engines.found import FoundEngines
 from parley.engines.options import option_problem
 from parley.engines.spec import Kind
 from parley.engines.wish import AUTO, EngineWish
+from parley.tools.rules import stray_rule
+from parley.tools.spec import Tool
 
 
 class Toolbox(Protocol):
     """Makes tools; raises ``ParleyError`` for a name or options that it doesn't know."""
 
-    def tools_for(self, wanted: Sequence[ToolUse]) -> object: ...
+    def tools_for(self, wanted: Sequence[ToolUse]) -> Sequence[Tool]: ...
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def check_reading(reading: Reading, installed: Installed) -> list[Problem]:
         for kind, wishes in reading.agent.engines.wishes().items():
             own = [wish for wish in wishes if wish.by == str(reading.file)]
             problems += _engine_problems(reading, kind, own, installed.engines)
-        problems += _tool_problems(reading, reading.agent.tools, installed.tools)
+        problems += _tool_problems(reading, reading.agent, installed.tools)
     return sorted(problems, key=_line)
 
 
@@ -78,20 +80,32 @@ def _engine_problems(
     return problems
 
 
-def _tool_problems(reading: Reading, uses: Sequence[ToolUse], tools: Toolbox) -> list[Problem]:
+def _tool_problems(reading: Reading, agent: Agent, tools: Toolbox) -> list[Problem]:
     problems: list[Problem] = []
+    uses = agent.tools
     for position, use in enumerate(uses):
         try:
             tools.tools_for([use])
         except ParleyError as error:
-            problems.append(reading.problem_at(("tools", position, use.name), str(error)))
-    if uses and not problems:
-        # Each is right by itself; together they may still be too many.
-        try:
-            tools.tools_for(uses)
-        except ParleyError as error:
-            problems.append(reading.problem_at(("tools",), str(error)))
-    return problems
+            place = ("tools", position, use.name, *_place_in_options(error))
+            problems.append(reading.problem_at(place, str(error)))
+    if problems:
+        return problems
+    # Each is right by itself; together they may still be too many.
+    try:
+        made = tools.tools_for(uses)
+    except ParleyError as error:
+        return [reading.problem_at(("tools",), str(error))]
+    stray = stray_rule(made, agent.tool_rules, [use.name for use in uses])
+    return [reading.problem_at(("tool_rules",), stray)] if stray else []
+
+
+def _place_in_options(error: ParleyError) -> tuple[Any, ...]:
+    """Where in a tool's options the mistake is, as far as that is known."""
+    if not isinstance(error.__cause__, ValidationError):
+        return ()
+    details = error.__cause__.errors()[0]
+    return (*details["loc"], *details.get("ctx", {}).get("place", ()))
 
 
 def _line(problem: Problem) -> int:

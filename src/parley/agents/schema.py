@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationInfo,
     model_validator,
 )
@@ -20,6 +21,7 @@ from parley.engines.fallback.limits import USUAL_LIMITS, ChainLimits, StageLimit
 from parley.engines.llm.refusals import REFUSAL, Refusals
 from parley.engines.spec import Kind
 from parley.engines.wish import ANY, Wishes, read_wishes
+from parley.tools.rules import ToolRules
 
 HELPFUL = (
     "You are a friendly voice assistant on the telephone. Answer in one or two short sentences, "
@@ -28,6 +30,11 @@ HELPFUL = (
 
 AgentKey = tuple[str, str]
 """Tenant and name: two tenants may have agents of the same name."""
+
+VariantKey = tuple[str, str, str]
+"""The same and the way in: whoever comes by that may find other engines."""
+
+Sentences = tuple[Annotated[str, Field(min_length=1, max_length=200)], ...]
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
@@ -123,11 +130,13 @@ class TurnTaking(Part):
 
 
 class Sorry(Part):
-    """What the caller hears when the engine of that kind fails."""
+    """What the caller hears when the engine of that kind fails, or when the model says nothing
+    about what came of a ``tool``."""
 
     stt: str = "Sorry, I didn't catch that. Could you say it again?"
     llm: str = "Sorry, something went wrong on my side. Could you say that again?"
     tts: str = "Sorry, I lost my voice for a moment. Please go on."
+    tool: str = "I'm sorry, I couldn't get that done just now. Shall I try it once more?"
 
 
 class Safety(Part):
@@ -228,7 +237,9 @@ class Agent(Part):
 
     ``name`` is the file's name, and ``tenant`` whose folder it is in; "" is everybody's.
     ``voice`` "" is the engine's own; ``speech_speed`` is a factor; ``time_zone`` "" is the
-    machine's. Without a ``budget`` no turn is too slow.
+    machine's. Without a ``budget`` no turn is too slow. ``tool_rules`` has what holds for single
+    tools, by their names. ``fillers`` are said when a tool takes longer, ``still_working`` when it
+    takes much longer; None is the language's own.
     """
 
     name: str
@@ -247,15 +258,31 @@ class Agent(Part):
     turn_taking: TurnTaking = TurnTaking()
     budget: TurnBudget | None = None
     tools: tuple[Annotated[ToolUse, BeforeValidator(_tool_form)], ...] = ()
+    tool_rules: Mapping[str, ToolRules] = {}
+    fillers: Sentences | None = None
+    still_working: Sentences | None = None
     sorry: Sorry = Sorry()
     safety: Safety = Safety()
     goodbye: str = "Thank you for calling. Goodbye."
     time_zone: Annotated[str, BeforeValidator(_known_time_zone)] = ""
 
+    _way_in: str = PrivateAttr(default="")
+
     @property
     def key(self) -> AgentKey:
         """What tells it from all others."""
         return self.tenant, self.name
+
+    @property
+    def variant_key(self) -> VariantKey:
+        """What tells it from itself as others find it."""
+        return self.tenant, self.name, self._way_in
+
+    def by_way_of(self, way_in: str, engines: Engines) -> Agent:
+        """The agent as those find it who come by a way in that has engines of its own."""
+        variant = self.model_copy(update={"engines": engines})
+        variant._way_in = way_in
+        return variant
 
     @property
     def label(self) -> str:

@@ -138,11 +138,13 @@ class ChatOptions:
 
 @dataclass(frozen=True, slots=True)
 class ToolRequest:
-    """The model wants a tool run. ``arguments`` is already parsed JSON."""
+    """The model wants a tool run. ``arguments`` is already parsed JSON. ``is_confirmed``: the
+    engine itself, and no language model, has asked the caller whether it should."""
 
     id: str
     name: str
     arguments: dict[str, Any]
+    is_confirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,10 @@ class Conversation:
         """Listen for that language, and for words like the prompt's, from the next utterance on."""
         self._line.stt.set_options(language=language, prompt=prompt)
 
+    def hear_language(self, language: str) -> None:
+        """Listen for that language from the next utterance on, and else as before."""
+        self._line.stt.hear_language(language)
+
     def set_speed(self, speed: float) -> None:
         """Speak faster or slower from the next sentence on; 1 is the voice's own pace."""
         self._line.tts.set_options(replace(self._line.tts.options, speed=speed))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from parley.agents.catalog import AgentCatalog
-from parley.agents.schema import Agent, AgentKey
+from parley.agents.schema import Agent, VariantKey
 from parley.core.audio import Resampler
 from parley.core.errors import BadAgent, ModelMissing, NotReady, ParleyError
 from parley.core.log import get_logger
@@ -26,6 +26,7 @@ from parley.engines.spec import (
 from parley.engines.wish import AUTO
 from parley.session.chosen import Chosen, grammar_of, speaking_of, teach
 from parley.session.first_words import SPARE_VOICE_RATE_HZ, warm_speech
+from parley.tools.rules import stray_rule, with_rules
 from parley.tools.spec import Tool
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Tools(Protocol):
         time_zone: str = "",
         tenant: str = "",
         folder: Path | None = None,
+        owner: str = "",
+        language: str = "",
     ) -> Sequence[Tool]: ...
 
 
@@ -56,8 +59,8 @@ class Desk:
         self._agents = agents
         self._catalog = catalog
         self._tools = tools
-        self._chosen: dict[AgentKey, tuple[Agent, Chosen]] = {}
-        self._problems: dict[AgentKey, tuple[Agent, ParleyError]] = {}
+        self._chosen: dict[VariantKey, tuple[Agent, Chosen]] = {}
+        self._problems: dict[VariantKey, tuple[Agent, ParleyError]] = {}
         self._spare_voice = b""
         if catalog.fetcher is not None:
             catalog.fetcher.when_one_arrives(self._take_model)
@@ -89,7 +92,7 @@ class Desk:
             except ParleyError as error:
                 log.error("agent_not_ready", agent=agent.name, error=str(error))
             else:
-                _, chosen = self._chosen[agent.key]
+                _, chosen = self._chosen[agent.variant_key]
                 names = {choice.spec.kind: choice.spec.name for choice in chosen.choices}
                 log.info("agent_ready", agent=agent.name, **names)
         await self._prepare_spare_voice()
@@ -102,8 +105,8 @@ class Desk:
             wished = {wish.name for wish in agent.engines.wishes()[missing.kind]}
             if wished.isdisjoint({missing.engine, AUTO}):
                 continue
-            if agent.key in self._chosen:
-                _, chosen = self._chosen[agent.key]
+            if agent.variant_key in self._chosen:
+                _, chosen = self._chosen[agent.variant_key]
                 serving[chosen.name_of(missing.kind)] = None
             else:
                 waiting.append(agent.label)
@@ -123,7 +126,7 @@ class Desk:
         be tried again."""
         if self._held(agent) is not None or not self.fetching:
             return
-        of, problem = self._problems.get(agent.key, (None, None))
+        of, problem = self._problems.get(agent.variant_key, (None, None))
         if of is agent and isinstance(problem, ModelMissing):
             why = "; ".join(says.removesuffix(".") for says in self.fetching.values())
             raise NotReady(
@@ -135,13 +138,13 @@ class Desk:
         try:
             chosen = await self._prepared(agent)
         except ParleyError as error:
-            self._problems[agent.key] = (agent, error)
+            self._problems[agent.variant_key] = (agent, error)
             raise
-        self._problems.pop(agent.key, None)
-        self._chosen[agent.key] = (agent, chosen)
+        self._problems.pop(agent.variant_key, None)
+        self._chosen[agent.variant_key] = (agent, chosen)
 
     async def _prepared(self, agent: Agent) -> Chosen:
-        self._tools_of(agent)
+        tools = self._tools_of(agent)
         chosen = await self._choose(agent)
         try:
             await self._catalog.warm_up()
@@ -151,7 +154,9 @@ class Desk:
             chosen = await self._choose(agent, among_started=True)
             await self._catalog.warm_up()
         # A recogniser learns in a process of its own; the voice need not wait for it.
-        speaking = asyncio.create_task(warm_speech(agent, chosen.speaking, speaking_of(agent)))
+        speaking = asyncio.create_task(
+            warm_speech(agent, chosen.speaking, speaking_of(agent), tools)
+        )
         try:
             await teach(chosen, grammar_of(agent, chosen))
             await speaking
@@ -208,9 +213,9 @@ class Desk:
 
     async def _prepare_spare_voice(self) -> None:
         agent = self._agents.get()
-        if agent.key not in self._chosen:
+        if agent.variant_key not in self._chosen:
             return
-        _, chosen = self._chosen[agent.key]
+        _, chosen = self._chosen[agent.variant_key]
         spoken = b""
         resampler: Resampler | None = None
         try:
@@ -227,24 +232,29 @@ class Desk:
         held = self._held(agent)
         if held is None:
             await self.prepare(agent)
-        return held or self._chosen[agent.key][1]
+        return held or self._chosen[agent.variant_key][1]
 
     def _held(self, agent: Agent) -> Chosen | None:
         """What was settled on for this very agent: a file that has changed gives another."""
-        of, chosen = self._chosen.get(agent.key, (None, None))
+        of, chosen = self._chosen.get(agent.variant_key, (None, None))
         return chosen if of is agent else None
 
     def _tools_of(self, agent: Agent, tenant: str = "") -> Sequence[Tool]:
         try:
             file = self._agents.file_of(agent)
-            return self._tools.tools_for(
+            tools = self._tools.tools_for(
                 agent.tools,
                 time_zone=agent.time_zone,
                 tenant=tenant,
                 folder=file.parent if file else None,
+                owner=agent.tenant,
+                language=agent.language,
             )
         except ParleyError as error:
             raise BadAgent(f"Agent {agent.name}: {error.message}", hint=error.hint) from error
+        if stray := stray_rule(tools, agent.tool_rules, [use.name for use in agent.tools]):
+            raise BadAgent(f"Agent {agent.name}: {stray}")
+        return with_rules(tools, agent.tool_rules)
 
     async def _describe(self, agent: Agent, tenant: str) -> dict[str, Any]:
         """An agent that can't answer yet is told of all the same, with ``problem``."""

@@ -11,6 +11,7 @@ from parley.core.bus import Bus
 from parley.session.admission import Admission, OpenHouse
 from parley.session.pipeline import CallEngines
 from parley.session.turns import Listening
+from parley.tools.book import NoBook, ToolBook
 from parley.tools.spec import Tool
 
 
@@ -55,3 +56,4 @@ class House:
     spare_voice: Callable[[], bytes] = bytes
     """An apology, spoken in advance at 24 kHz, for when speech synthesis itself fails."""
     admission: Admission = field(default_factory=OpenHouse)
+    tool_book: ToolBook = field(default_factory=NoBook)

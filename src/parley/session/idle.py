@@ -52,6 +52,11 @@ class IdleWatch:
                 return
         self._sign_of_life.set()
 
+    @property
+    def is_held_by_caller(self) -> bool:
+        """Whether the caller has put the call on hold, and hears nothing."""
+        return "caller" in self._held_by
+
     async def too_long(self) -> EndReason:
         while True:
             self._sign_of_life.clear()

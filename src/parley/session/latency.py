@@ -21,6 +21,7 @@ class TurnClock:
     turn_ended_s: float | None = None
     first_text_s: float | None = None
     first_sound_s: float | None = None
+    filler_s: float | None = None
     sure: bool | None = None
 
     def was_just_ended(self, at_s: float) -> bool:
@@ -46,6 +47,8 @@ class TurnClock:
             found["stt_ms"] = max(0.0, _ms(self.vad_stopped_s, self.transcript_s))
         if self.first_text_s is not None:
             found["llm_ms"] = _ms(self.turn_ended_s, self.first_text_s)
+        if self.filler_s is not None:
+            found["filler_ms"] = _ms(self.speech_ended_s, self.filler_s)
         if self.first_sound_s is not None:
             begun_s = self.first_text_s or self.turn_ended_s
             found["tts_ms"] = _ms(begun_s, self.first_sound_s)

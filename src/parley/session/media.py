@@ -42,7 +42,8 @@ class CallMedia(Protocol):
         ...
 
     async def gone(self) -> EndReason:
-        """Return when the far side has left for good (``caller``), or was lost (``error``)."""
+        """Return when the far side has left for good (``caller``), or was lost (``error``), or
+        when the transport goes down itself (``drain``)."""
         ...
 
     @property

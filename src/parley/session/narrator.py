@@ -67,9 +67,16 @@ class Announcer:
         self._bus = bus
         self._media = media
         self._note = note
+        self._also: list[Callable[[Event], None]] = []
         self._waiting: asyncio.Queue[Event | None] = asyncio.Queue()
 
+    def tell_too(self, listener: Callable[[Event], None]) -> None:
+        """Tell a part of the call of each event, in order, before anybody else is told."""
+        self._also.append(listener)
+
     def announce(self, event: Event) -> None:
+        for listener in self._also:
+            listener(event)
         self._bus.publish(event)
         self._note(event)
         self._waiting.put_nowait(event)
@@ -221,8 +228,12 @@ class Narrator(BaseObserver):
                 self._clock.sure = metric.is_complete
 
     def _agent_started(self, frame: Frame, at_s: float) -> None:
-        if self._replying and self._replying.first_sound_s is None:
-            self._replying.first_sound_s = at_s
+        replying = self._replying
+        if replying and replying.first_text_s is None:
+            # What is heard before the reply has a word tells the caller to wait.
+            replying.filler_s = replying.filler_s or at_s
+        elif replying and replying.first_sound_s is None:
+            replying.first_sound_s = at_s
         self._announce(AgentSpeechStarted(call_id=self._call_id))
 
     def _agent_stopped(self, frame: Frame, at_s: float) -> None:

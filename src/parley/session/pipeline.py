@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, Self, TypeVar, cast, runtime_checkable
+from typing import Any, Protocol, Self, TypeVar, cast, runtime_checkable
 
 from pipecat.frames.frames import DataFrame, Frame, LLMFullResponseEndFrame
 from pipecat.pipeline.pipeline import Pipeline
@@ -42,6 +42,10 @@ EngineT = TypeVar("EngineT")
 
 # A chain of engines ends by itself; the processors' own limits are for what is none.
 SLACK_S = 2.0
+
+STILL_RUNNING = (
+    "IN_PROGRESS: it goes on in the background and its result will stand here. Don't use it again."
+)
 
 
 @runtime_checkable
@@ -96,6 +100,20 @@ class AgentContext(LLMAssistantAggregator):
         super().__init__(context, params=LLMAssistantAggregatorParams())
         self._items = items
         self._item_id = ""
+        self._going_on: set[str] = set()
+        self._register_event_handler("on_model_answered")
+
+    def goes_on(self, tool_call_id: str) -> None:
+        """That tool can't be stopped by an interruption: its result will come."""
+        self._going_on.add(tool_call_id)
+        super()._update_function_call_result("", tool_call_id, STILL_RUNNING)
+
+    def _update_function_call_result(
+        self, function_name: str, tool_call_id: str, result: Any
+    ) -> None:
+        # What goes on is not cancelled, whatever an interruption says behind it.
+        if not (result == "CANCELLED" and tool_call_id in self._going_on):
+            super()._update_function_call_result(function_name, tool_call_id, result)
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, ReplyItemFrame):
@@ -105,6 +123,7 @@ class AgentContext(LLMAssistantAggregator):
         await super().process_frame(frame, direction)
         if isinstance(frame, LLMFullResponseEndFrame) and (outcome := outcome_of(frame)):
             self._hand_back(outcome.handed_back)
+            await self._call_event_handler("on_model_answered", outcome)
 
     def _hand_back(self, tools: Sequence[HandedBack]) -> None:
         if tools:

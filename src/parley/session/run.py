@@ -24,7 +24,7 @@ from parley.core.events import (
 )
 from parley.core.log import bind_call, get_logger
 from parley.engines.fallback.chain import Replacement
-from parley.session.actions import ToolActions
+from parley.session.call_tools import CallTools
 from parley.session.control import CallControl
 from parley.session.house import House
 from parley.session.idle import IdleWatch
@@ -37,7 +37,6 @@ from parley.session.narrator import Announcer, Narrator
 from parley.session.pipeline import build_pipeline
 from parley.session.race import Race
 from parley.session.terms import AS_THE_AGENT_IS, CallTerms
-from parley.session.toolbelt import Toolbelt
 from parley.session.worker import CallWorker
 
 log = get_logger(__name__)
@@ -134,18 +133,16 @@ class _Session:
         self._terms = terms
         self._announce = announcer.announce
         self._is_heard = False
-        tools = house.tools.tools_for(agent, call.tenant) if terms.is_agent else ()
-        possible = [tool for tool in tools if tool.needs is None or tool.needs in media.abilities]
-        self._toolbelt = Toolbelt(possible, ToolActions(control, media), announcer.announce)
+        self._tools = CallTools(call, agent, terms, media, control, house, announcer)
 
     async def hold(self) -> EndReason:
         shared = await self._house.engines.engines_for(self._agent, self._call.voice)
         engines = shared.for_call(self._call, self._agent.limits.seconds(), self._engine_replaced)
         engines = metered(engines, self._note)
         messages = [cast(LLMContextMessage, {"role": "system", "content": self._instructions()})]
-        context = LLMContext(messages, tools=self._toolbelt.schema())
+        context = LLMContext(messages, tools=self._tools.schema)
         line = build_pipeline(self._media, engines, self._agent, context, self._house.listening)
-        self._toolbelt.hang_on(line.llm)
+        self._tools.hang_on(line)
         worker = CallWorker(
             line.pipeline,
             output_rate_hz=self._media.output_rate_hz,
@@ -200,7 +197,7 @@ class _Session:
             race.leave(connected)
             self._is_heard = self._control.is_up = True
             self._announce(MediaStarted(call_id=self._call.id))
-            race.enter(self._media.gone())
+            race.enter(self._gone())
             race.enter(self._limit())
             opening = race.enter(self._open())
             await race.first()
@@ -211,6 +208,13 @@ class _Session:
             race.enter(self._idle.too_long())
             await race.first()
             return race.result()
+
+    async def _gone(self) -> EndReason:
+        reason = await self._media.gone()
+        if reason == "drain":
+            # The transport itself goes down: no word of ours gets through any more.
+            self._is_heard = False
+        return reason
 
     async def _open(self) -> None:
         """Say the first words, once it is known to whom, where that was asked."""
@@ -257,8 +261,9 @@ class _Session:
     async def _close(
         self, worker: CallWorker, running: asyncio.Task[None], reason: EndReason
     ) -> None:
-        # Where no sound ever flowed a goodbye would be waited for in vain.
-        if self._is_heard and reason in SPOKEN_ENDS and not running.done():
+        # Where no sound ever flowed, or flows now, a goodbye would be waited for in vain.
+        is_heard = self._is_heard and not self._idle.is_held_by_caller
+        if is_heard and reason in SPOKEN_ENDS and not running.done():
             if reason not in LAST_WORDS_SAID:
                 # Whatever is being thought or said may take long, or for ever.
                 await _within(SILENCE_LIMIT_S, self._control.fall_silent())
@@ -276,7 +281,7 @@ class _Session:
         if not running.done():
             log.error("pipeline_stuck")
             running.cancel()
-        await self._toolbelt.close()
+        await self._tools.close()
 
 
 async def _within(limit_s: float, what: Awaitable[Any]) -> None:

@@ -6,120 +6,170 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Literal
 
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
-from pipecat.frames.frames import FunctionCallResultProperties
-from pipecat.processors.aggregators.llm_context import LLMContext
-from pipecat.services.llm_service import FunctionCallParams
 
 from parley.core.errors import ToolFailed
-from parley.core.events import Event, InjectionSuspected, ToolEnded, ToolStarted
+from parley.core.events import Event, InjectionSuspected, ToolEnded, ToolRefused, ToolStarted
 from parley.core.log import get_logger
-from parley.engines.llm.live import LiveChat
-from parley.engines.spec import ToolRequest
+from parley.engines.spec import Message, ToolRequest
+from parley.session.confirmation import (
+    asks_first,
+    described,
+    question_for,
+    verdict_on,
+    was_declined,
+)
 from parley.session.suspicion import suspicions
-from parley.tools.spec import CallActions, Tool, ToolCall
+from parley.tools.book import NoBook, RunBegan, RunOver, ToolBook, new_run_id
+from parley.tools.masking import masked
+from parley.tools.spec import CallActions, Tool, ToolCall, idempotency_key
 
 log = get_logger(__name__)
 
+TOO_SLOW = "tool_timeout"
+Refusal = Literal["unconfirmed", "declined", "too_many"]
+"""Why a tool is not run that the model asked for."""
+
+_REFUSALS: dict[Refusal, str] = {
+    "unconfirmed": "It was not run: the caller had not been asked.",
+    "declined": "It was not run: the caller said no.",
+    "too_many": "It was not run: the model had used enough tools.",
+}
+
+Progress = Callable[[str, str], Any]
+"""``await progress(tool_call_id, text)`` tells the caller that it still goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """For whom tools run."""
+
+    tenant: str = ""
+    agent: str = ""
+
+
+NOBODYS = Whose()
+
 
 class Toolbelt:
-    """One call's tools.
-
-    A tool that must not be interrupted (a booking) goes on when the caller speaks; what it
-    answers is put into the context where the model will find it, not lost.
-    """
+    """One call's tools, or one written turn's."""
 
     def __init__(
         self,
         tools: Sequence[Tool],
         actions: CallActions,
         announce: Callable[[Event], None],
+        whose: Whose = NOBODYS,
+        progress: Progress | None = None,
+        book: ToolBook | None = None,
     ) -> None:
-        self._tools = {tool.name: tool for tool in tools}
+        self.tools = {tool.name: tool for tool in tools}
         self._actions = actions
         self._announce = announce
-        self._running: set[asyncio.Task[Any]] = set()
+        self._whose = whose
+        self._progress = progress
+        self._book: ToolBook = book or NoBook()
+        self._uses: dict[tuple[str, str], list[str]] = {}
+        self._spent: dict[str, str] = {}
+        """Requests that a yes was good for, and which question it was the answer to."""
 
     def schema(self) -> ToolsSchema:
-        return ToolsSchema(standard_tools=[_function(tool) for tool in self._tools.values()])
+        return ToolsSchema(standard_tools=[_function(tool) for tool in self.tools.values()])
 
-    def hang_on(self, llm: LiveChat) -> None:
-        """Let the model call these tools."""
-        for tool in self._tools.values():
-            # A little more than the tool's own limit, which ends it with a better sentence.
-            llm.register_function(
-                tool.name,
-                self._handle,
-                cancel_on_interruption=not tool.outlives_speech,
-                timeout_secs=tool.timeout_s + 5,
-            )
-            if tool.hides_arguments:
-                llm.hide_arguments(tool.name)
+    def refusal(
+        self, tool: Tool, request: ToolRequest, messages: Sequence[Message]
+    ) -> dict[str, str] | None:
+        """What the model gets instead where the caller must be asked before; None: go on."""
+        if not tool.confirms or request.is_confirmed:
+            return None
+        asked = tool.name, request.id, request.arguments, messages
+        verdict = verdict_on(*asked)
+        if not verdict and (question := question_for(*asked)) not in self._spent.values():
+            self._spent[request.id] = question
+            return None
+        verdict = verdict or "unconfirmed"
+        self.refused(tool, request, verdict)
+        return asks_first(tool.name) if verdict == "unconfirmed" else was_declined(tool.name)
 
-    async def close(self) -> None:
-        """Wait shortly for what must not be interrupted, then let go."""
-        if self._running:
-            _, late = await asyncio.wait(self._running, timeout=2)
-            for task in late:
-                task.cancel()
-
-    async def _handle(self, params: FunctionCallParams) -> None:
-        tool = self._tools[params.function_name]
-        call = ToolCall(params.tool_call_id, dict(params.arguments), self._actions)
-        task = asyncio.create_task(self.run(tool, call), name=f"tool:{tool.name}")
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        try:
-            result = await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if tool.interruptible:
-                task.cancel()
-            else:
-                task.add_done_callback(_Latecomer(params.context, call.id))
-            raise
-        properties = FunctionCallResultProperties(run_llm=False) if tool.ends_turn else None
-        await params.result_callback(result, properties=properties)
-
-    async def run(self, tool: Tool, call: ToolCall) -> Any:
-        """Run one tool within its time; a failure becomes a result that the model can word."""
-        started_s = time.monotonic()
-        arguments = {} if tool.hides_arguments else dict(call.arguments)
-        call_id = self._actions.call_id
+    def refused(self, tool: Tool, request: ToolRequest, reason: Refusal) -> None:
+        """It was asked for and is not run, which is told and written down."""
+        log.info("tool_refused", tool=tool.name, reason=reason)
+        call = self._call(tool, request)
         self._announce(
-            ToolStarted(call_id=call_id, tool=tool.name, tool_call_id=call.id, arguments=arguments)
+            ToolRefused(
+                call_id=self._actions.call_id,
+                tool=tool.name,
+                tool_call_id=request.id,
+                reason=reason,
+            )
         )
-        error = "cancelled"
+        self._book.began(_beginning(tool, call))
+        self._book.ended(RunOver(call.run_id, "failed", 0.0, None, reason, _REFUSALS[reason]))
+
+    async def run(self, tool: Tool, request: ToolRequest) -> Any:
+        """Run one tool within its time; a failure becomes a result that the model can word."""
+        call = self._call(tool, request)
+        run = _Run(tool, call, self._announce, self._book)
+        run.begin()
+        result: Any = None
+        error, code = "cancelled", "cancelled"
         try:
-            result: Any = await asyncio.wait_for(tool.run(call), tool.timeout_s)
-            error = ""
+            result = await asyncio.wait_for(tool.run(call), tool.timeout_s)
+            error = code = ""
         except TimeoutError:
-            error = f"{tool.name} did not answer within {tool.timeout_s:g} seconds."
+            error, code = f"{tool.name} did not answer within {tool.timeout_s:g} seconds.", TOO_SLOW
             result = {"error": error}
         except ToolFailed as failure:
-            error = str(failure)
+            error, code = str(failure), failure.code
             result = {"error": error}
         except Exception as failure:
             # A tool is anybody's code; the model is told, and the call goes on.
             log.exception("tool_broke", tool=tool.name)
-            error = f"{tool.name} broke: {type(failure).__name__}."
+            error, code = f"{tool.name} broke: {type(failure).__name__}.", "internal_error"
             result = {"error": f"{tool.name} could not be used."}
         finally:
-            after_ms = round((time.monotonic() - started_s) * 1000, 1)
-            log.info("tool_ended", tool=tool.name, after_ms=after_ms, error=error)
-            self._announce(
-                ToolEnded(
-                    call_id=call_id,
-                    tool=tool.name,
-                    tool_call_id=call.id,
-                    after_ms=after_ms,
-                    error=error,
-                )
-            )
+            run.end(result, error, code)
+            if error:
+                # It came to nothing, and may be tried again.
+                self._spent.pop(request.id, None)
         self._suspect(tool, result)
         return result
+
+    def _call(self, tool: Tool, request: ToolRequest) -> ToolCall:
+        call = ToolCall(
+            request.id,
+            dict(request.arguments),
+            self._actions,
+            tenant=self._whose.tenant,
+            agent=self._whose.agent,
+            idempotency_key=idempotency_key(
+                self._actions.call_id, tool.name, self._use_of(tool, request)
+            ),
+            run_id=new_run_id(),
+            changes=tool.changes,
+            timeout_s=tool.timeout_s,
+        )
+        if self._progress is None:
+            return call
+        return replace(call, progress=partial(self._progress, request.id))
+
+    def _use_of(self, tool: Tool, request: ToolRequest) -> str:
+        """What this use is told apart by: the id, and what was asked where the id comes again.
+
+        Some models number their calls anew in every turn; a second booking is no repetition of
+        the first.
+        """
+        asked = json.dumps(dict(request.arguments), sort_keys=True, default=str)
+        seen = self._uses.setdefault((tool.name, request.id), [])
+        if asked not in seen:
+            seen.append(asked)
+        place = seen.index(asked)
+        return f"{request.id}#{place}" if place else request.id
 
     def _suspect(self, tool: Tool, result: Any) -> None:
         text = result if isinstance(result, str) else json.dumps(result, default=str)
@@ -131,26 +181,68 @@ class Toolbelt:
             )
 
 
-class _Latecomer:
-    """Writes the result of a tool that outlived its turn into the context."""
+def _beginning(tool: Tool, call: ToolCall) -> RunBegan:
+    return RunBegan(
+        id=call.run_id,
+        tenant=call.tenant,
+        call_id=call.actions.call_id,
+        agent=call.agent,
+        tool=tool.name,
+        provider=tool.provider,
+        tool_call_id=call.id,
+        idempotency_key=call.idempotency_key,
+        arguments={} if tool.hides_arguments else masked(call.arguments, tool.parameters),
+        timeout_s=tool.timeout_s,
+    )
 
-    def __init__(self, context: LLMContext, tool_call_id: str) -> None:
-        self._context = context
-        self._tool_call_id = tool_call_id
 
-    def __call__(self, task: asyncio.Task[Any]) -> None:
-        if task.cancelled():
-            return
-        for message in self._context.get_messages():
-            fields = cast(dict[str, Any], message)
-            if fields.get("tool_call_id") == self._tool_call_id:
-                fields["content"] = json.dumps(task.result())
+class _Run:
+    """Tells the bus and the book of one use of a tool."""
+
+    def __init__(
+        self, tool: Tool, call: ToolCall, announce: Callable[[Event], None], book: ToolBook
+    ) -> None:
+        self._tool = tool
+        self._call = call
+        self._announce = announce
+        self._book = book
+        self._started_s = time.monotonic()
+
+    def begin(self) -> None:
+        tool, call = self._tool, self._call
+        began = _beginning(tool, call)
+        # Before it runs: what it does outside is on record, whatever becomes of us.
+        self._book.began(began)
+        self._announce(
+            ToolStarted(
+                call_id=call.actions.call_id,
+                tool=tool.name,
+                tool_call_id=call.id,
+                arguments=dict(began.arguments),
+            )
+        )
+
+    def end(self, result: Any, error: str, code: str) -> None:
+        after_ms = round((time.monotonic() - self._started_s) * 1000, 1)
+        tool, call = self._tool, self._call
+        log.info("tool_ended", tool=tool.name, after_ms=after_ms, error=error)
+        self._announce(
+            ToolEnded(
+                call_id=call.actions.call_id,
+                tool=tool.name,
+                tool_call_id=call.id,
+                after_ms=after_ms,
+                error=error,
+            )
+        )
+        state = "cancelled" if code == "cancelled" else "failed" if error else "answered"
+        self._book.ended(RunOver(call.run_id, state, after_ms, result, code, error))
 
 
 def _function(tool: Tool) -> FunctionSchema:
     return FunctionSchema(
         name=tool.name,
-        description=tool.description,
+        description=described(tool),
         properties=dict(tool.parameters.get("properties", {})),
         required=list(tool.parameters.get("required", [])),
     )

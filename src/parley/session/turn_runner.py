@@ -14,6 +14,7 @@ from parley.agents.schema import Agent
 from parley.core.events import Event
 from parley.core.tasks import end
 from parley.engines.fallback.chain import Replacement
+from parley.engines.llm.fresh_ids import ids_in, with_fresh_ids
 from parley.engines.llm.guarding import Guard
 from parley.engines.spec import (
     ChatOptions,
@@ -24,12 +25,14 @@ from parley.engines.spec import (
     ToolSchema,
     Usage,
 )
+from parley.session.confirmation import described
 from parley.session.house import EngineDesk, Toolshed
 from parley.session.pipeline import CallEngines, Replaceable
 from parley.session.round_memory import RoundMemory
-from parley.session.toolbelt import Toolbelt, as_call
+from parley.session.toolbelt import Toolbelt, Whose, as_call
 from parley.session.written_actions import WrittenActions
-from parley.tools.spec import Tool, ToolCall
+from parley.tools.book import ToolBook
+from parley.tools.spec import Tool
 
 MOST_ROUNDS = 8
 """So often the model may ask for tools in one turn; then it has to answer."""
@@ -63,11 +66,13 @@ class TurnRunner:
         tools: Toolshed,
         announce: Callable[[Event], None] | None = None,
         memory: RoundMemory | None = None,
+        book: ToolBook | None = None,
     ) -> None:
         self._engines = engines
         self._tools = tools
         self._announce = announce or _tell_nobody
         self._memory = memory or RoundMemory()
+        self._book = book
         self._running: set[asyncio.Task[Any]] = set()
 
     async def run_turn(
@@ -86,7 +91,9 @@ class TurnRunner:
         turn = _Turn(agent, engines, tools, asked)
         whose = (tenant, *agent.key)
         turn.hear(self._memory.recalled(whose, messages))
-        belt = Toolbelt(turn.tools, turn.actions, self._announce)
+        belt = Toolbelt(
+            turn.tools, turn.actions, self._announce, Whose(tenant, agent.name), book=self._book
+        )
         for rounds_left in reversed(range(MOST_ROUNDS)):
             async with aclosing(turn.ask(may_use_tools=rounds_left > 0)) as words:
                 async for text in words:
@@ -98,6 +105,8 @@ class TurnRunner:
                 yield Delta(text=text)
             if turn.is_over:
                 break
+        if turn.has_used_tools and turn.is_silent:
+            yield Delta(text=turn.says(agent.sorry.tool))
         if turn.has_used_tools and not turn.handed_back:
             self._memory.keep(whose, messages, turn.shown, turn.happened())
         yield Delta(tools=turn.handed_back, usage=turn.usage, finish=turn.finish or "stop")
@@ -118,8 +127,10 @@ class TurnRunner:
         tool = turn.tool(request.name)
         if tool is None:
             return {"error": f"There is no tool {request.name}."}
-        call = ToolCall(request.id, request.arguments, turn.actions)
-        task = asyncio.create_task(belt.run(tool, call), name=f"tool:{tool.name}")
+        refusal = belt.refusal(tool, request, turn.talk)
+        if refusal is not None:
+            return refusal
+        task = asyncio.create_task(belt.run(tool, request), name=f"tool:{tool.name}")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         try:
@@ -150,12 +161,13 @@ class _Turn:
         self._model = _for_this_turn(engines.llm, agent)
         self._options = _options(engines.thinking, asked.options)
         self._guard = Guard(engines.limits, agent.safety.refusals())
-        self._talk: list[Message] = [{"role": "system", "content": agent.instructions}]
+        self.talk: list[Message] = [{"role": "system", "content": agent.instructions}]
         self._heard = 0
+        self._said_last = ""
 
     def hear(self, messages: Sequence[Message]) -> None:
-        self._talk += messages
-        self._heard = len(self._talk)
+        self.talk += messages
+        self._heard = len(self.talk)
 
     def tool(self, name: str) -> Tool | None:
         return self._by_name.get(name)
@@ -163,12 +175,12 @@ class _Turn:
     async def ask(self, *, may_use_tools: bool) -> AsyncGenerator[str]:
         """One round's words; what it wants done is in ``wanted`` or ``handed_back`` then."""
         offered = self._offered() if may_use_tools else []
-        deltas = self._model.chat(self._guard.asked(self._talk), offered, self._options)
-        said, requests, self.finish = "", (), ""
+        deltas = self._model.chat(self._guard.asked(self.talk), offered, self._options)
+        said, requests, taken, self.finish = "", (), ids_in(self.talk), ""
         reply = self._guard.reply(deltas, offered, self._options.max_tokens)
         async with aclosing(reply):
             async for delta in reply:
-                requests += delta.tools
+                requests += with_fresh_ids(delta.tools, taken)
                 self.usage = _sum(self.usage, delta.usage)
                 self.finish = delta.finish or self.finish
                 if delta.text:
@@ -183,7 +195,7 @@ class _Turn:
         self.has_used_tools = True
         for request, result in zip(self.wanted, results, strict=True):
             content = json.dumps(result, ensure_ascii=False, default=str)
-            self._talk.append({"role": "tool", "tool_call_id": request.id, "content": content})
+            self.talk.append({"role": "tool", "tool_call_id": request.id, "content": content})
         used = [tool for request in self.wanted if (tool := self.tool(request.name))]
         self.is_over = any(tool.ends_turn for tool in used)
         self.finish = "stop"
@@ -197,19 +209,32 @@ class _Turn:
         for text in said:
             told.append(self._apart(text))
             self.shown += told[-1]
-            self._talk.append({"role": "assistant", "content": text})
+            self.talk.append({"role": "assistant", "content": text})
         return told
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the turn ends without a word about what came of it."""
+        return not (self._said_last.strip() or self.handed_back or self.is_over)
+
+    def says(self, text: str) -> str:
+        """A sentence of the agent's own."""
+        text = self._apart(text)
+        self.shown += text
+        self.talk.append({"role": "assistant", "content": text})
+        return text
 
     def happened(self) -> list[Message]:
         """The turn's own messages, tools included."""
-        return self._talk[self._heard :]
+        return self.talk[self._heard :]
 
     def _offered(self) -> list[ToolSchema]:
-        ours = [ToolSchema(tool.name, tool.description, tool.parameters) for tool in self.tools]
+        ours = [ToolSchema(tool.name, described(tool), tool.parameters) for tool in self.tools]
         return [*ours, *self._theirs.values()]
 
     def _sort(self, said: str, requests: tuple[ToolRequest, ...]) -> None:
         """The client's tools come first: ours would run unseen, and the model asks again."""
+        self._said_last = said
         self.handed_back = tuple(each for each in requests if each.name in self._theirs)
         self.wanted = () if self.handed_back else requests
         if self.handed_back:
@@ -220,7 +245,7 @@ class _Turn:
         if self.wanted:
             message["tool_calls"] = [as_call(each) for each in self.wanted]
         if said or self.wanted:
-            self._talk.append(message)
+            self.talk.append(message)
 
     def _apart(self, text: str) -> str:
         """``text`` as the next words of what was shown."""

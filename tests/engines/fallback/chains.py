@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from parley.core.audio import Audio, pcm_bytes
+from parley.core.breaker import Breaker
 from parley.core.errors import EngineFailed, EngineUnavailable
-from parley.engines.breaker import Breaker
 from parley.engines.fallback.chain import Chain, Link, Replacement
 from parley.engines.fallback.hearing import FallbackTranscriber
 from parley.engines.fallback.limits import StageLimits

@@ -12,7 +12,7 @@ import pytest
 from parley.agents.check import Installed, check_agents
 from parley.agents.reading import AgentDefaults, read_agent
 from parley.agents.schema import Limits
-from parley.engines.breaker import FIRST_PAUSE_S, LONGEST_PAUSE_S
+from parley.core.breaker import FIRST_PAUSE_S, LONGEST_PAUSE_S
 from parley.engines.fallback.chain import SHORT_PAUSE_S
 from parley.engines.fallback.hearing import SHARE_OF_LENGTH
 from parley.engines.fallback.places import WAITING_PER_PLACE

@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from parley.core.breaker import Breaker
 from parley.core.errors import EngineTimeout, EngineUnavailable
-from parley.engines.breaker import Breaker
 from parley.engines.fallback.chain import Chain, Link
 from parley.engines.fallback.limits import StageLimits
 from parley.engines.fallback.thinking import FallbackChat

@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Generic, TypeVar
 
+from parley.core.breaker import Breaker
 from parley.core.errors import ParleyError
 from parley.core.log import get_logger
-from parley.engines.breaker import Breaker
 from parley.engines.fallback.places import Places
 
 log = get_logger(__name__)

@@ -27,6 +27,7 @@ from pipecat.services.settings import LLMSettings
 from pipecat.utils.errors import ErrorCategory
 
 from parley.core.errors import EngineTimeout, ParleyError
+from parley.engines.llm.fresh_ids import ids_in, with_fresh_ids
 from parley.engines.llm.guarding import Guard
 from parley.engines.llm.reply_wish import HandedBack, ReplyOutcome, ReplyWish
 from parley.engines.spec import (
@@ -130,6 +131,11 @@ class LiveChat(LLMService[PlainAdapter]):
         self._outcome = ReplyOutcome()
         self._first_delta_timeout_s = first_delta_timeout_s
         self._unshown: set[str] = set()
+        self._confirmed: set[str] = set()
+
+    def has_confirmed(self, tool_call_id: str) -> bool:
+        """Whether the engine itself has asked the caller before it wanted that tool."""
+        return tool_call_id in self._confirmed
 
     def hide_arguments(self, tool: str) -> None:
         """Keep what the model passes to that tool out of Pipecat's log lines."""
@@ -214,6 +220,7 @@ class LiveChat(LLMService[PlainAdapter]):
             context, system_instruction=instruction if isinstance(instruction, str) else None
         )
         requests: list[ToolRequest] = []
+        taken = ids_in(context.get_messages())
         await self.start_ttfb_metrics()
         messages, tools = self._guard.asked(wish.asked(asked["messages"])), asked["tools"]
         tools, options = wish.offered(tools), wish.options(self._options)
@@ -222,7 +229,7 @@ class LiveChat(LLMService[PlainAdapter]):
             delta = await self._first(deltas)
             await self.stop_ttfb_metrics()
             while delta is not None:
-                requests += await self._take(delta)
+                requests += await self._take(delta, taken)
                 delta = await anext(deltas, None)
         return requests
 
@@ -238,17 +245,16 @@ class LiveChat(LLMService[PlainAdapter]):
                 f"The model gave no answer within {self._first_delta_timeout_s:g} seconds."
             ) from error
 
-    async def _take(self, delta: Delta) -> tuple[ToolRequest, ...]:
+    async def _take(self, delta: Delta, taken: set[str]) -> tuple[ToolRequest, ...]:
+        self._outcome = self._outcome.after(delta)
         if delta.text:
             await self._push_llm_text(delta.text)
-        if delta.tools:
+        if requests := with_fresh_ids(delta.tools, taken):
+            self._confirmed.update(each.id for each in requests if each.is_confirmed)
             await self.stop_ttfat_metrics()
-        if delta.finish:
-            self._outcome = replace(self._outcome, finish=delta.finish)
         if delta.usage:
-            self._outcome = replace(self._outcome, usage=delta.usage)
             await self.start_llm_usage_metrics(_token_usage(delta.usage))
-        return delta.tools
+        return requests
 
 
 @asynccontextmanager

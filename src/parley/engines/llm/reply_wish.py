@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import cast
 
-from parley.engines.spec import ChatOptions, Message, ToolRequest, ToolSchema, Usage
+from parley.engines.spec import ChatOptions, Delta, Message, ToolRequest, ToolSchema, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,8 @@ class HandedBack:
 class ReplyOutcome:
     """How a reply of the model ended; ``finish`` is stop, length or tool_calls where it says so.
 
-    ``was_cut``: somebody has interrupted it.
+    ``was_cut``: somebody has interrupted it. ``has_words``: it had something to say.
+    ``requests`` counts the tools that it asked for.
     """
 
     finish: str = ""
@@ -71,6 +72,18 @@ class ReplyOutcome:
     error: str = ""
     handed_back: tuple[HandedBack, ...] = ()
     was_cut: bool = False
+    has_words: bool = False
+    requests: int = 0
+
+    def after(self, delta: Delta) -> ReplyOutcome:
+        """What is known with one more piece of the reply."""
+        return replace(
+            self,
+            finish=delta.finish or self.finish,
+            usage=delta.usage or self.usage,
+            has_words=self.has_words or bool(delta.text.strip()),
+            requests=self.requests + len(delta.tools),
+        )
 
 
 NOT_ANSWERED = "(There is no answer yet.)"

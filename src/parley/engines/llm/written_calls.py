@@ -7,6 +7,7 @@ import re
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from parley.engines.llm.arguments import fit_arguments
@@ -60,7 +61,8 @@ class OfferedTools:
         tool = self.find(request.name)
         if tool is None:
             return request
-        return ToolRequest(request.id, tool.name, fit_arguments(request.arguments, tool.parameters))
+        arguments = fit_arguments(request.arguments, tool.parameters)
+        return replace(request, name=tool.name, arguments=arguments)
 
 
 def calls_in(text: str, tools: OfferedTools, name: str = "") -> list[ToolRequest]:

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from parley.core.breaker import FAILURES_TO_OPEN, Breaker
 from parley.core.errors import EngineFailed, EngineUnavailable
 from parley.core.log import get_logger
-from parley.engines.breaker import FAILURES_TO_OPEN, Breaker
 from parley.engines.patience import has_run_out
 from parley.engines.remote.addresses import without_password
 

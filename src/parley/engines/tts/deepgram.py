@@ -138,6 +138,10 @@ SPEC: EngineSpec[DeepgramSpeech] = EngineSpec(
     open=DeepgramSpeech,
     summary="Deepgram's Aura voices in the cloud (or your own), streamed.",
     available=is_configured,
-    environment={"api_key": "DEEPGRAM_API_KEY", "model": "TTS_MODEL"},
+    environment={
+        "api_key": "DEEPGRAM_API_KEY",
+        "base_url": "DEEPGRAM_BASE_URL",
+        "model": "TTS_MODEL",
+    },
     owns_model=_is_model,
 )

@@ -90,7 +90,9 @@ class ScriptedChatter:
             yield Delta(text=group)
         if turn.call is not None:
             id = _call_id(messages, turn)
-            yield Delta(tools=(ToolRequest(id, turn.call.name, turn.call.arguments),))
+            # The script's writer decides what is asked before; nothing is made up on the way.
+            request = ToolRequest(id, turn.call.name, turn.call.arguments, is_confirmed=True)
+            yield Delta(tools=(request,))
         said = len(turn.text.split())
         heard = sum(len(text_of(message).split()) for message in messages)
         yield Delta(usage=Usage(prompt_tokens=heard, completion_tokens=said))

@@ -37,7 +37,7 @@ def answer_in(content: str) -> Answer:
 
     A failure is an object with the key ``error`` (a sentence, or an object with ``message``).
     """
-    if content == _RUNNING:
+    if content.startswith(_RUNNING):
         return Answer("running")
     if content.startswith(_STOPPED):
         return Answer("stopped")
