@@ -32,10 +32,10 @@ class Verb:
 _DEV = frozenset({"dev"})
 # What the tests need and nothing of hundreds of megabytes: extras for real voices and models on a
 # GPU are for those who name them.
-_TESTED = frozenset({"espeak", "llama", "postgres", "redis", "whisper"})
+_TESTED = frozenset({"espeak", "llama", "mcp", "postgres", "redis", "whisper"})
 VERBS = {
     "serve": Verb(
-        Needs(extras=frozenset({"espeak"})),
+        Needs(extras=frozenset({"espeak", "mcp"})),
         ("parley", "serve"),
         "scripts/serve [OPTIONS]: prepare this checkout, then start Parley.\n"
         "PARLEY_EXTRAS=whisper,llama scripts/serve also installs what those engines need; later\n"
@@ -62,6 +62,12 @@ VERBS = {
         Needs(groups=_DEV, extras=_TESTED, page=False),
         ("python", str(ROOT / "scripts/run_stack_test.py")),
         "scripts/test-stack [--keep]: prepare, then test docker-compose.yml with a spoken call.",
+    ),
+    "test-n8n": Verb(
+        Needs(groups=_DEV, extras=_TESTED, page=False),
+        ("python", str(ROOT / "scripts/run_n8n_test.py")),
+        "scripts/test-n8n [PYTEST ARGUMENTS]: prepare, install a real n8n (2 GB, once), then test\n"
+        "our nodes and workflows in it. It lies in TEST_N8N_PLACE, else in ~/.cache/parley-n8n.",
     ),
 }
 

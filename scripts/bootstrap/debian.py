@@ -53,6 +53,21 @@ def has_rtpengine() -> bool:
     return shutil.which("rtpengine") is not None
 
 
+def nginx() -> str:
+    """Where the reverse proxy is: on PATH, or where Debian puts it; "" where there is none."""
+    return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or ""
+
+
+def has_nginx() -> bool:
+    """Whether there is a reverse proxy."""
+    return bool(nginx())
+
+
+def has_caddy() -> bool:
+    """Whether the other reverse proxy is on PATH."""
+    return shutil.which("caddy") is not None
+
+
 def has_postgres() -> bool:
     """Whether a PostgreSQL server's programs are here, on PATH or where Debian puts them."""
     return shutil.which("initdb") is not None or any(
@@ -67,6 +82,8 @@ PARTS = (
     SystemPart("sip-tester", "calls by a telephone that isn't ours", has_sipp),
     SystemPart("kamailio", "calls through a SIP proxy", has_kamailio),
     SystemPart("rtpengine-daemon", "calls through a media relay", has_rtpengine),
+    SystemPart("nginx", "calls through a reverse proxy", has_nginx),
+    SystemPart("caddy", "calls through the other reverse proxy", has_caddy),
     SystemPart("baresip-core", "a conversation by a telephone that isn't ours", has_baresip),
 )
 

@@ -66,4 +66,5 @@ def test_the_scripts_install_only_extras_that_there_are() -> None:
 def test_serving_installs_no_engine_that_nobody_asked_for() -> None:
     serve = VERBS["serve"].needs
 
-    assert replace(serve, page=True) == SERVE
+    assert replace(serve, page=True, extras=SERVE.extras) == SERVE
+    assert serve.extras == SERVE.extras | {"mcp"}

@@ -10,8 +10,8 @@ import pytest
 
 from bootstrap.checkout import Checkout
 from bootstrap.setup_steps import SetUp
+from prepare import VERBS
 from tests.scripts.fakes import (
-    SERVE,
     Launcher,
     fake_python,
 )
@@ -83,7 +83,7 @@ def test_a_launcher_works_through_a_link_from_elsewhere(launcher: Launcher, tmp_
 def test_a_prepared_checkout_becomes_parley_with_arguments_and_environment(
     launcher: Launcher, checkout: Checkout, set_up: SetUp
 ) -> None:
-    set_up.prepare(SERVE)
+    set_up.prepare(VERBS["serve"].needs)
     launcher.put(
         "../.venv/bin/parley",
         f'# {checkout.venv}/bin\nfor a in "$@"; do echo "<$a>"; done; echo "$GREETING"',

@@ -1,0 +1,6 @@
+// 201: the file is ours. 412: somebody else's, or ours of an earlier attempt, was there before.
+const t = local(q.at);
+const status = $('Claim').first().json.statusCode;
+const rows = [...read($('Find').all()), { holds: true, from: +t, to: +t + span }];
+const won = status === 201 || status === 204;
+const row_id = '';
