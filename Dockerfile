@@ -6,7 +6,7 @@ ENV UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never
 WORKDIR /build
 # The dependencies change seldom: they are a layer of their own.
 COPY pyproject.toml uv.lock ./
-ARG PARLEY_EXTRAS="espeak"
+ARG PARLEY_EXTRAS="espeak mcp"
 RUN --mount=type=cache,target=/root/.cache/uv \
     flags=""; for extra in $PARLEY_EXTRAS; do flags="$flags --extra $extra"; done; \
     UV_PROJECT_ENVIRONMENT=/opt/parley uv sync --frozen --no-install-project $flags

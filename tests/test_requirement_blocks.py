@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -11,7 +12,11 @@ import pytest
 from parley.engines.catalog import EngineCatalog
 from parley.engines.found import FoundEngines, engines_from
 from parley.engines.notes import settings_notes
-from parley.engines.wish import read_wishes
+from parley.engines.options import options_for
+from parley.engines.spec import EngineSpec
+from parley.engines.stt.deepgram import SPEC as HEARS
+from parley.engines.tts.deepgram import SPEC as SPEAKS
+from parley.engines.wish import EngineWish, read_wishes
 from parley.settings import Settings, engine_values, load_settings
 
 from .engines.fakes import Diary, fake_spec
@@ -156,6 +161,29 @@ def test_start_up_says_what_has_no_effect_in_one_line_each_and_shows_no_secret(
 
     assert "OPENAI_API_KEY has no effect: this version has no engine openai." in notes
     assert "STT_MODEL=nova fits no engine of this version: each keeps its own model." in notes
-    assert any(note.startswith("PIPECAT_SERVER_PORT has no effect:") for note in notes)
+    assert not any(note.startswith("PIPECAT_SERVER_PORT") for note in notes)
     assert not any("sk-key" in note or "dg-key" in note or "\n" in note for note in notes)
     assert not any(note.startswith("LOG_LEVEL") for note in notes)
+
+
+@pytest.mark.parametrize("spec", [HEARS, SPEAKS], ids=lambda spec: spec.kind)
+def test_one_of_deepgrams_regions_reaches_both_of_its_engines(
+    tmp_path: Path, spec: EngineSpec[Any]
+) -> None:
+    region = "https://api.eu.deepgram.com"
+    settings = load(tmp_path, f"{DEEPGRAM_SERVER}DEEPGRAM_BASE_URL={region}\n")
+    values = engine_values(settings, spec.environment.values())
+
+    options = options_for(spec, EngineWish("deepgram"), values)
+
+    assert options.model_dump()["base_url"] == (region,)
+    plain = options_for(spec, EngineWish("deepgram"), {"DEEPGRAM_API_KEY": "k"})
+    assert plain.model_dump()["base_url"] == ("https://api.deepgram.com",)
+
+
+def test_the_start_says_that_no_other_length_of_a_piece_is_had(tmp_path: Path) -> None:
+    settings = load(tmp_path, "FRAME_SIZE=160\n")
+
+    (note,) = settings_notes(settings, engines_from([]))
+
+    assert note.startswith("FRAME_SIZE has no effect: pieces of another length than 20 ms")

@@ -8,29 +8,32 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import uvicorn
 from fastapi import FastAPI
 
 from parley import __version__
 from parley.access.opening import open_access
 from parley.api.calls_out import Dialler
-from parley.api.prompt_http import PromptHttp
 from parley.core.bus import Bus
 from parley.core.log import get_logger
 from parley.core.tasks import begin, end
 from parley.engine_room import EngineRoom
+from parley.listeners import Listener, until
+from parley.rustpbx import build_rustpbx, rustpbx_preference
 from parley.session.host import SessionHost
 from parley.session.house import House
+from parley.session.preference import Variants
 from parley.session.turn_runner import TurnRunner
 from parley.session.turns import Listening
 from parley.settings import Settings
 from parley.store.call_writer import CallWriter
-from parley.store.opening import open_store
+from parley.store.opening import Store, open_store
+from parley.tool_room import ToolRoom, open_tool_room
+from parley.transports.wheel import Wheel
 from parley.web import Rooms, build_web
 
 if TYPE_CHECKING:
@@ -40,22 +43,17 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-# What HTTP requests may still take once the last call is over.
-CLOSING_S = 5
-# Clients keep connections for a minute or so; shorter, and their next request meets a closed one.
-KEEP_ALIVE_S = 75
-# A Realtime client may append 15 MiB of sound at once: 20 MiB in base64, and its frame.
-LARGEST_MESSAGE_BYTES = 24 * 1024 * 1024
-
 
 @dataclass(frozen=True)
 class Parley:
-    """A running house: the web application, the host of its calls, a telephone if it has one."""
+    """A running house: the web application, the host of its calls, a telephone if it has one, and
+    what is on RustPBX's own port if it has one."""
 
     web: FastAPI
     host: SessionHost
     telephone: Telephone | BareRtp | None = None
     opensips: OpenSips | None = None
+    rustpbx: FastAPI | None = None
 
 
 @asynccontextmanager
@@ -68,8 +66,10 @@ async def open_house(settings: Settings, engines: EngineRoom) -> AsyncGenerator[
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings))
         access = await stack.enter_async_context(open_access(settings, store))
+        tools = open_tool_room(settings, store, engines.tool_house)
+        tool_room = await stack.enter_async_context(tools)
         bus = await stack.enter_async_context(Bus())
-        bus.subscribe("store", CallWriter(store.calls).listen)
+        _listen(bus, store, tool_room)
         await engines.warming
         house = House(
             bus=bus,
@@ -79,18 +79,15 @@ async def open_house(settings: Settings, engines: EngineRoom) -> AsyncGenerator[
             listening=listening,
             spare_voice=desk.spare_voice,
             admission=access.ledger,
+            tool_book=tool_room.book,
         )
-        runner = TurnRunner(desk, desk)
-        stack.push_async_callback(runner.close)
         host = await stack.enter_async_context(SessionHost(house, max_calls=settings.max_calls))
-        stack.push_async_callback(end, begin(agents.watch(desk.prepare), "agents"))
-        print(catalog.table(), file=sys.stderr)
-        if advice := catalog.advice():
-            print(f"\n{advice}", file=sys.stderr)
-        telephone = None
-        if settings.sip or settings.takes_bare_sound:
-            telephone = await stack.enter_async_context(_telephone(settings, host))
-        opensips = await _opensips(settings, host, stack)
+        runner = TurnRunner(desk, desk, book=tool_room.book)
+        stack.push_async_callback(runner.close)
+        variants = await _prepare(engines, settings, stack)
+        wheel = Wheel()
+        stack.callback(wheel.close)
+        telephone, opensips = await _open_telephones(settings, host, wheel, stack)
         _spare_collector()
         rooms = Rooms(
             settings,
@@ -103,34 +100,62 @@ async def open_house(settings: Settings, engines: EngineRoom) -> AsyncGenerator[
             runner,
             access,
             calls=store.calls,
+            tool_room=tool_room,
+            wheel=wheel,
             parts={"opensips": opensips} if opensips else {},
             dialler=telephone if isinstance(telephone, Dialler) else None,
         )
-        yield Parley(build_web(rooms), host, telephone, opensips)
+        rustpbx = build_rustpbx(rooms, variants.preference) if settings.opens_rustpbx else None
+        yield Parley(build_web(rooms), host, telephone, opensips, rustpbx)
 
 
-def _telephone(settings: Settings, host: SessionHost) -> Telephone | BareRtp:
+def _listen(bus: Bus, store: Store, tools: ToolRoom) -> None:
+    """Whoever hears of every call."""
+    bus.subscribe("store", CallWriter(store.calls).listen)
+    bus.subscribe("webhooks", tools.courier.listen)
+
+
+async def _prepare(engines: EngineRoom, settings: Settings, stack: AsyncExitStack) -> Variants:
+    """Choose every agent's engines, now and whenever its file changes."""
+    agents, catalog = engines.agents, engines.catalog
+    variants = Variants(engines.desk, rustpbx_preference(settings))
+    await variants.prepare_all(agents.all())
+    stack.push_async_callback(end, begin(agents.watch(variants.prepare), "agents"))
+    print(catalog.table(), file=sys.stderr)
+    if advice := catalog.advice():
+        print(f"\n{advice}", file=sys.stderr)
+    return variants
+
+
+async def _open_telephones(
+    settings: Settings, host: SessionHost, wheel: Wheel, stack: AsyncExitStack
+) -> tuple[Telephone | BareRtp | None, OpenSips | None]:
+    """Whatever telephones there are; their calls share one timer. Raises ``BadSettings``."""
+    telephone = opensips = None
+    if settings.sip or settings.takes_bare_sound:
+        telephone = await stack.enter_async_context(_telephone(settings, host, wheel))
+    if settings.mi_ip:
+        opensips = await stack.enter_async_context(_opensips(settings, host, wheel))
+    return telephone, opensips
+
+
+def _telephone(settings: Settings, host: SessionHost, wheel: Wheel) -> Telephone | BareRtp:
     """Raises ``BadSettings``."""
     # Its code is loaded by those only who have a telephone: everybody else starts quicker.
     from parley.transports.sip.bare_rtp import BareOptions, BareRtp
     from parley.transports.sip.telephone import Telephone, TelephoneOptions
 
     if settings.takes_bare_sound:
-        return BareRtp(BareOptions.from_settings(settings), host)
-    return Telephone(TelephoneOptions.from_settings(settings), host)
+        return BareRtp(BareOptions.from_settings(settings), host, wheel)
+    return Telephone(TelephoneOptions.from_settings(settings), host, wheel)
 
 
-async def _opensips(
-    settings: Settings, host: SessionHost, stack: AsyncExitStack
-) -> OpenSips | None:
+def _opensips(settings: Settings, host: SessionHost, wheel: Wheel) -> OpenSips:
     """Raises ``BadSettings``."""
-    if not settings.mi_ip:
-        return None
     from parley.transports.opensips.gateway import OpenSips
     from parley.transports.opensips.options import OpenSipsOptions
 
-    opensips = OpenSips(OpenSipsOptions.from_settings(settings), host)
-    return await stack.enter_async_context(opensips)
+    return OpenSips(OpenSipsOptions.from_settings(settings), host, wheel)
 
 
 def _spare_collector() -> None:
@@ -144,86 +169,61 @@ def _spare_collector() -> None:
     gc.enable()
 
 
-async def serve_house(settings: Settings, engines: EngineRoom, listener: socket.socket) -> None:
+async def serve_house(
+    settings: Settings,
+    engines: EngineRoom,
+    place: socket.socket,
+    rustpbx_place: socket.socket | None = None,
+) -> None:
     """Open the house and serve until told to stop."""
     stop = _StopSignals()
     async with open_house(settings, engines) as house:
-        config = uvicorn.Config(
-            house.web,
-            http=PromptHttp,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            timeout_graceful_shutdown=CLOSING_S,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            ws_max_size=LARGEST_MESSAGE_BYTES,
-            # Sound hardly shrinks, and a client that unpacks can be sent bombs.
-            ws_per_message_deflate=False,
-            server_header=False,
-        )
-        server = _Server(config)
-        serving = begin(server.serve(sockets=[listener]), "web")
+        listeners = [Listener(house.web, place, "web")]
+        if house.rustpbx is not None and rustpbx_place is not None:
+            listeners.append(Listener(house.rustpbx, rustpbx_place, "rustpbx"))
         try:
-            await _until(server.is_up, serving)
-            if not serving.done():
-                _tell_addresses(settings, listener, house)
+            for each in listeners:
+                await each.open()
+            tasks = [each.serving for each in listeners]
+            if not any(task.done() for task in tasks):
+                _tell_addresses(settings, listeners, house)
             with stop.watched():
-                await _until(stop.first, serving)
+                await until(stop.first, *tasks)
                 if house.telephone is not None:
                     house.telephone.drain()
                 await _drain(house.host, settings.drain_s, stop)
-            server.should_exit = True
-            await serving
+            await asyncio.gather(*(each.close() for each in listeners))
         finally:
-            await end(serving)
+            for each in listeners:
+                await each.end()
 
 
-def _tell_addresses(settings: Settings, listener: socket.socket, house: Parley) -> None:
-    address = f"http://{_shown(settings.server_host)}:{listener.getsockname()[1]}"
+def _tell_addresses(settings: Settings, listeners: Sequence[Listener], house: Parley) -> None:
+    web, *others = listeners
+    address = f"http://{_shown(settings.server_host)}:{web.port}"
     log.info("listening", url=address, version=__version__)
     print(f"\n  Parley is ready: open {address}\n", file=sys.stderr)
+    for rustpbx in others:
+        place = f"{_shown(settings.rustpbx_host)}:{rustpbx.port}"
+        log.info("rustpbx_listening", url=f"ws://{place}/ws/rustpbx")
+        print(f"  RustPBX connects to ws://{place}/ws/rustpbx\n", file=sys.stderr)
     if house.telephone is not None:
         print(f"  Telephones call {house.telephone.address}\n", file=sys.stderr)
     if house.opensips is not None:
         print(f"  OpenSIPS at {house.opensips.place} is asked for its calls\n", file=sys.stderr)
 
 
-async def _until(event: asyncio.Event, task: asyncio.Task[None]) -> None:
-    """Return when the event has come or the task is over."""
-    waiting = asyncio.create_task(event.wait())
-    try:
-        await asyncio.wait([waiting, task], return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        await end(waiting)
-
-
 async def _drain(host: SessionHost, limit_s: float, stop: _StopSignals) -> None:
     """Let live calls finish; a second signal ends them now."""
     draining = asyncio.create_task(host.drain(limit_s))
     try:
-        await _until(stop.second, draining)
+        await until(stop.second, draining)
     finally:
         await end(draining)
     if draining.cancelled():
         await host.drain(0)
     else:
         draining.result()
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, but for the signals: ours drain the calls first. ``is_up`` once it listens."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.is_up = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.is_up.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
 
 
 class _StopSignals:

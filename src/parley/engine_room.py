@@ -15,6 +15,7 @@ from parley.engines.vad.silero import SileroVad
 from parley.session.desk import Desk
 from parley.settings import Settings
 from parley.tools.catalog import ToolCatalog
+from parley.tools.house import ToolHouse
 
 log = get_logger(__name__)
 
@@ -26,6 +27,7 @@ class EngineRoom:
     agents: AgentCatalog
     catalog: EngineCatalog
     tools: ToolCatalog
+    tool_house: ToolHouse
     desk: Desk
     vad: SileroVad
     smart_turn: SmartTurn
@@ -46,11 +48,20 @@ async def open_engine_room(settings: Settings) -> AsyncGenerator[EngineRoom]:
             log.error("agent_broken", problem=str(problem))
         catalog = EngineCatalog.from_settings(settings, fetches=True)
         stack.push_async_callback(catalog.close)
-        tools = ToolCatalog()
+        tool_house = ToolHouse.from_settings(settings)
+        stack.push_async_callback(tool_house.close)
+        await tool_house.open()
+        tools = ToolCatalog(house=tool_house)
         desk = Desk(agents, catalog, tools)
-        warming = asyncio.gather(desk.warm_up(), *loading)
+        warming = asyncio.gather(_warm_up(desk, tool_house), *loading)
         stack.push_async_callback(_end, warming)
-        yield EngineRoom(agents, catalog, tools, desk, vad, smart_turn, warming)
+        yield EngineRoom(agents, catalog, tools, tool_house, desk, vad, smart_turn, warming)
+
+
+async def _warm_up(desk: Desk, tool_house: ToolHouse) -> None:
+    await desk.warm_up()
+    # The first call has the tools that agents take from elsewhere, if these are there at all.
+    await tool_house.settled()
 
 
 async def _end(warming: asyncio.Future[list[None]]) -> None:

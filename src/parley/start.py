@@ -16,29 +16,34 @@ from parley.settings import Settings
 
 def serve(settings: Settings) -> int:
     """Run until told to stop; the exit code for the shell."""
-    setup_logging(settings.log_level, settings.log_format)
-    listener = _bind(settings)
+    setup_logging(settings.log_level, settings.log_format, settings.log_file)
+    listener = _bind(settings.server_host, settings.server_port, "--port")
+    rustpbx = None
+    if settings.opens_rustpbx:
+        place = (settings.rustpbx_host, settings.rustpbx_port)
+        rustpbx = _bind(*place, "--pipecat-server-port")
     # Nearly all that is loaded now stays for good: the collector would look through it dozens of
     # times, a tenth of the start. The house switches it on again once it is open.
     gc.disable()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(settings, listener))
+        runner.run(_serve(settings, listener, rustpbx))
     return 0
 
 
-async def _serve(settings: Settings, listener: socket.socket) -> None:
+async def _serve(
+    settings: Settings, listener: socket.socket, rustpbx: socket.socket | None
+) -> None:
     async with open_engine_room(settings) as engines:
         # The house has every room in it, and loading its code takes about as long as a recogniser
         # takes to load its models, in a process of its own: both at once.
         await asyncio.to_thread(import_module, "parley.app")
         from parley.app import serve_house
 
-        await serve_house(settings, engines, listener)
+        await serve_house(settings, engines, listener, rustpbx)
 
 
-def _bind(settings: Settings) -> socket.socket:
+def _bind(host: str, port: int, flag: str) -> socket.socket:
     """Take the port before the long warm-up, so that a taken one is reported at once."""
-    host, port = settings.server_host, settings.server_port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Named, so that asyncio sends small pieces of a stream at once.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -49,7 +54,7 @@ def _bind(settings: Settings) -> socket.socket:
         listener.close()
         raise BadSettings(
             f"Can't listen on {host}:{port}: {error.strerror}.",
-            hint=f"Stop what uses it, or start with --port {port + 1}.",
+            hint=f"Stop what uses it, or start with {flag} {port + 1}.",
         ) from error
     return listener
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 
 from parley import __version__
+from parley.access.guard import Guard
 from parley.access.headers import RateHeaders
 from parley.access.opening import Access
 from parley.agents.catalog import AgentCatalog
@@ -38,7 +39,9 @@ from parley.api.openai.uploads import UploadLimits
 from parley.api.openai.voices import local_voice, voices_router
 from parley.api.openapi import TITLE, document_router, operation_id
 from parley.api.request_id import RequestIds
+from parley.api.tool_runs import tool_runs_router
 from parley.api.unread_bodies import UnreadBodies
+from parley.api.webhooks import webhooks_router
 from parley.console.pages import console_router
 from parley.engines.catalog import EngineCatalog
 from parley.engines.shelf import ModelShelf
@@ -49,14 +52,22 @@ from parley.session.host import SessionHost
 from parley.session.turn_runner import TurnRunner
 from parley.session.turns import Listening
 from parley.settings import Settings
+from parley.tool_room import ToolRoom
 from parley.tools.catalog import ToolCatalog
+from parley.transports.pcm.socket import pcm_router
 from parley.transports.realtime.admission import Reception
 from parley.transports.realtime.calls import calls_router as realtime_calls_router
 from parley.transports.realtime.client_secrets import client_secrets_router
 from parley.transports.realtime.exchange import Exchange
 from parley.transports.realtime.socket import socket_router
+from parley.transports.rustpbx.door import PATH as RUSTPBX_PATH
+from parley.transports.rustpbx.door import TOKEN, RustPbxDoor
+from parley.transports.rustpbx.door import Host as PbxHost
+from parley.transports.rustpbx.options import RustPbxOptions
+from parley.transports.rustpbx.rooms import Rooms as CallRooms
 from parley.transports.webrtc.options import WebRtcOptions
 from parley.transports.webrtc.signalling import Doors, webrtc_router
+from parley.transports.wheel import Wheel
 
 MIB = 1024 * 1024
 
@@ -75,10 +86,15 @@ class Rooms:
     runner: TurnRunner
     access: Access
     calls: CallShelf
+    tool_room: ToolRoom
+    wheel: Wheel
+    """When each call's sound goes out."""
     parts: Mapping[str, Part] = field(default_factory=dict[str, Part])
     """What ``/health`` checks besides the engines."""
     dialler: Dialler | None = None
     """Who calls people; None without a telephone."""
+    call_rooms: CallRooms = field(default_factory=CallRooms)
+    """RustPBX's, on both ports."""
 
 
 def build_web(rooms: Rooms) -> FastAPI:
@@ -102,7 +118,9 @@ def build_web(rooms: Rooms) -> FastAPI:
     _include_openai(web, rooms)
     _include_catalogue(web, rooms)
     _include_calls(web, rooms)
+    _include_tools(web, rooms)
     _include_realtime(web, rooms)
+    _include_rustpbx(web, rooms)
     web.include_router(console_router())
     web.add_middleware(BodyRoom)
     web.add_middleware(RateHeaders)
@@ -166,7 +184,8 @@ def _include_catalogue(web: FastAPI, rooms: Rooms) -> None:
             rooms.agents,
             rooms.tools,
             AgentDefaults.from_settings(rooms.settings),
-            Installed(rooms.catalog.found, rooms.tools),
+            # What anybody sends to be checked must start no program and connect to nothing.
+            Installed(rooms.catalog.found, ToolCatalog()),
             see_agents=guard.require("agents"),
             see_tools=guard.require("tools"),
             stall_s=rooms.settings.stall_s,
@@ -177,10 +196,34 @@ def _include_catalogue(web: FastAPI, rooms: Rooms) -> None:
 def _include_calls(web: FastAPI, rooms: Rooms) -> None:
     guard, stall_s = rooms.access.guard, rooms.settings.stall_s
     web.include_router(
-        calls_router(rooms.host, rooms.calls, guard.require("calls"), stall_s=stall_s)
+        calls_router(
+            rooms.host,
+            rooms.calls,
+            rooms.tool_room.store.tool_runs,
+            guard.require("calls"),
+            stall_s=stall_s,
+        )
     )
     web.include_router(
         calls_out_router(rooms.dialler, rooms.host, guard.require("outbound"), stall_s=stall_s)
+    )
+
+
+def _include_tools(web: FastAPI, rooms: Rooms) -> None:
+    guard, stall_s, room = rooms.access.guard, rooms.settings.stall_s, rooms.tool_room
+    house, store = room.house, room.store
+    may_see = guard.require("tools")
+    web.include_router(
+        tool_runs_router(house.runs, store.tool_runs, house.secrets, may_see, stall_s=stall_s)
+    )
+    web.include_router(
+        webhooks_router(
+            store.webhooks,
+            room.courier,
+            house.destinations,
+            guard.require("webhooks"),
+            stall_s=stall_s,
+        )
     )
 
 
@@ -196,6 +239,33 @@ def _include_realtime(web: FastAPI, rooms: Rooms) -> None:
     doors = Doors(guard.require("realtime", offer=True), known)
     options = WebRtcOptions.from_settings(settings)
     web.include_router(realtime_calls_router(reception, exchange, doors, voices, options))
+
+
+def _include_rustpbx(web: FastAPI, rooms: Rooms) -> None:
+    for router in pbx_sockets(rooms, rooms.host, rooms.access.guard, (RUSTPBX_PATH,)):
+        web.include_router(router)
+
+
+def pbx_sockets(
+    rooms: Rooms, host: PbxHost, guard: Guard, paths: Sequence[str]
+) -> Sequence[APIRouter]:
+    """The sockets of PBXes on a port, whose callers ``guard`` knows and ``host`` admits; those of
+    RustPBX's Pipecat client are at ``paths``."""
+    known = rooms.access.origins.before(guard.require("calls", query=TOKEN))
+    door = RustPbxDoor(host, rooms.call_rooms, rooms.wheel, _rustpbx_options(rooms.settings))
+    return [door.router(known, paths), pcm_router(host, known, rooms.wheel)]
+
+
+def _rustpbx_options(settings: Settings) -> RustPbxOptions:
+    """How sockets of RustPBX behave on either port. The old server's names are anybody's, and count
+    where somebody wants that server."""
+    if not settings.opens_rustpbx:
+        return RustPbxOptions()
+    return RustPbxOptions(
+        rate_hz=settings.sample_rate,
+        max_calls=settings.max_concurrent_calls,
+        call_s=settings.call_timeout,
+    )
 
 
 class _Voices:

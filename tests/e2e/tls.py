@@ -30,7 +30,7 @@ class TlsDoor:
 @asynccontextmanager
 async def tls_door(port: int, folder: Path) -> AsyncIterator[TlsDoor]:
     """Pass everything on to that port of this machine."""
-    certificate = _write_certificate(folder)
+    certificate = write_certificate(folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     door = _Door(port)
@@ -74,7 +74,7 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
     sink.close()
 
 
-def _write_certificate(folder: Path) -> Path:
+def write_certificate(folder: Path) -> Path:
     """Certificate and key of localhost, good for an hour, in one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])

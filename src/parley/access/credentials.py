@@ -34,12 +34,13 @@ def credentials_of(
 ) -> Credentials:
     """Read them from ``Authorization: Bearer``, ``X-API-Key`` or a WebSocket's subprotocols.
 
-    ``query`` names the parameter of the URL that may hold the token as well, for clients that
-    can send nothing else; ``origins`` are the sites whose pages are trusted.
+    ``query`` names the parameter of the URL, in its query or its path, that may hold the token
+    as well, for clients that can send nothing else; ``origins`` are the sites whose pages are
+    trusted.
     """
     address = connection.client.host if connection.client else ""
     return Credentials(
-        token=_token(connection) or (connection.query_params.get(query, "") if query else ""),
+        token=_token(connection) or _in_url(connection, query),
         address=address,
         is_local=_is_local(connection, address, origins),
     )
@@ -55,6 +56,11 @@ def _token(connection: HTTPConnection) -> str:
         if offered.strip().startswith(SUBPROTOCOL_KEY):
             return offered.strip().removeprefix(SUBPROTOCOL_KEY)
     return ""
+
+
+def _in_url(connection: HTTPConnection, name: str) -> str:
+    in_path = str(connection.path_params.get(name, ""))
+    return (connection.query_params.get(name, "") or in_path) if name else ""
 
 
 def _is_local(connection: HTTPConnection, address: str, origins: Sequence[str]) -> bool:

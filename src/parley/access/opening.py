@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from parley.access.caller import MinuteLimits
 from parley.access.client_secrets import ClientSecrets
@@ -23,11 +23,13 @@ from parley.store.opening import Store, open_store
 class Access:
     """Who is asking and what they may.
 
-    ``guard`` knows callers, ``ledger`` quotas, ``secrets`` makes client secrets, ``keys`` keys,
-    ``origins`` the sites whose pages may call.
+    ``guard`` knows callers, and ``rustpbx_guard`` those of the RustPBX listener; ``ledger`` has
+    quotas, ``secrets`` makes client secrets, ``keys`` keys, ``origins`` are the sites whose pages
+    may call.
     """
 
     guard: Guard
+    rustpbx_guard: Guard
     ledger: Ledger
     rates: Rates
     secrets: ClientSecrets
@@ -56,10 +58,18 @@ async def open_access(settings: Settings, store: Store) -> AsyncGenerator[Access
         stack.push_async_callback(rates.close)
         ring = await stack.enter_async_context(KeyRing(store))
         settings.require_safe_listener(has_keys=ring.has_keys)
+        settings.require_safe_rustpbx(has_keys=ring.has_keys)
         spool = Spool(settings.data_dir / "unsettled.jsonl")
         ledger = await stack.enter_async_context(Ledger(store.usage, ring, rates, spool))
         guard = Guard(ring, secrets, rates, rules)
-        yield Access(guard, ledger, rates, secrets, KeyDesk(store.keys), ring, origins)
+        for_rustpbx = replace(
+            rules,
+            opens_locally=is_loopback(settings.rustpbx_host),
+            opens_to_all="rustpbx" in settings.allow_anonymous,
+        )
+        rustpbx_guard = Guard(ring, secrets, rates, for_rustpbx)
+        keys = KeyDesk(store.keys)
+        yield Access(guard, rustpbx_guard, ledger, rates, secrets, keys, ring, origins)
 
 
 async def has_keys(settings: Settings) -> bool:

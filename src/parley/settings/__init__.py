@@ -1,7 +1,7 @@
 """Every setting; nobody else reads the environment."""
 
 from parley.settings.describe import SettingFact, setting_facts
-from parley.settings.load import engine_values, load_settings
+from parley.settings.load import engine_values, load_settings, tool_values
 from parley.settings.model import Settings
 from parley.settings.values import (
     IceServer,
@@ -20,6 +20,7 @@ __all__ = [
     "is_loopback",
     "load_settings",
     "setting_facts",
+    "tool_values",
     "usable_cores",
     "visible_gpus",
 ]

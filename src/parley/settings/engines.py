@@ -195,6 +195,16 @@ class EngineSettings(BaseSettings):
         engines=("deepgram",),
         example="your_key_here",
     )
+    deepgram_base_url: HttpUrl | None = setting(
+        "DEEPGRAM_BASE_URL",
+        None,
+        "Where Deepgram answers: one of its regions, or your own servers.",
+        "engines",
+        allowed=_HTTP,
+        shown="https://api.deepgram.com",
+        engines=("deepgram",),
+        example="https://api.eu.deepgram.com",
+    )
     openai_api_key: SecretStr | None = setting(
         "OPENAI_API_KEY",
         None,

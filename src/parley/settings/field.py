@@ -8,7 +8,17 @@ from pydantic import Field
 from pydantic.config import JsonDict
 
 Group = Literal[
-    "server", "access", "calls", "telephone", "agents", "engines", "models", "logs", "later"
+    "server",
+    "access",
+    "calls",
+    "telephone",
+    "rustpbx",
+    "agents",
+    "tools",
+    "engines",
+    "models",
+    "logs",
+    "later",
 ]
 
 

@@ -185,23 +185,11 @@ class HouseSettings(BaseSettings):
         "How log lines look.",
         "logs",
     )
-
-    pipecat_server_host: str | None = setting(
-        "PIPECAT_SERVER_HOST",
+    log_file: Folder | None = setting(
+        "PARLEY_LOG_FILE",
         None,
-        "The address of the RustPBX listener.",
-        "later",
-        planned="the RustPBX listener",
-        allowed="an address or a host name",
-        example="127.0.0.1",
-    )
-    pipecat_server_port: int | None = setting(
-        "PIPECAT_SERVER_PORT",
-        None,
-        "The port of the RustPBX listener.",
-        "later",
-        planned="the RustPBX listener",
-        ge=1,
-        le=65535,
-        example="8765",
+        "A file that gets the log, too. At 10 MiB another is begun; three old ones are kept.",
+        "logs",
+        shown="none",
+        example="pipecat_server.log",
     )

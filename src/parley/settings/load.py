@@ -19,6 +19,7 @@ from parley.settings.model import Settings
 
 ENV_FILE = Path(".env")
 OUR_PREFIX = "PARLEY_"
+TOOL_PREFIX = "TOOL_"
 _SHOWN_CHARACTERS = 60
 
 
@@ -54,6 +55,12 @@ def engine_values(
         if value not in (None, ""):
             found[name] = value
     return found
+
+
+def tool_values(*, env_file: Path = ENV_FILE) -> dict[str, str]:
+    """What tools may be told of: the names of the environment and of ``.env`` that say so."""
+    values = {**dotenv_values(env_file), **os.environ}
+    return {name: value for name, value in values.items() if value and name.startswith(TOOL_PREFIX)}
 
 
 def _names_in(env_file: Path) -> list[str]:

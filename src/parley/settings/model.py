@@ -15,7 +15,9 @@ from parley.settings.engines import EngineSettings
 from parley.settings.file import FileSource
 from parley.settings.house import HouseSettings
 from parley.settings.local import LocalSettings
+from parley.settings.rustpbx import RustPbxSettings
 from parley.settings.telephone import TelephoneSettings
+from parley.settings.tools import ToolSettings
 from parley.settings.values import is_loopback
 
 
@@ -24,6 +26,8 @@ class Settings(
     AccessSettings,
     ApiSettings,
     TelephoneSettings,
+    RustPbxSettings,
+    ToolSettings,
     EngineSettings,
     LocalSettings,
 ):
@@ -82,6 +86,24 @@ class Settings(
             "your agents.",
             hint="Make a key (parley keys create), keep 127.0.0.1, or set "
             "PARLEY_ALLOW_ANONYMOUS=web if that is what you want.",
+        )
+
+    @property
+    def is_rustpbx_open(self) -> bool:
+        """Whether the RustPBX listener serves callers without a key as long as none was made."""
+        return is_loopback(self.rustpbx_host) or "rustpbx" in self.allow_anonymous
+
+    def require_safe_rustpbx(self, *, has_keys: bool = False) -> None:
+        """Refuse to let anyone on the network talk through the RustPBX listener by accident."""
+        self.require_usable_rustpbx()
+        if not self.opens_rustpbx or self.is_rustpbx_open or has_keys:
+            return
+        raise BadSettings(
+            f"PIPECAT_SERVER_HOST={self.rustpbx_host} would let anyone who can reach this machine "
+            "talk to your agents.",
+            hint="Make a key (parley keys create) and put it into RustPBX's server_url as "
+            "?token=KEY, keep 127.0.0.1, or set PARLEY_ALLOW_ANONYMOUS=rustpbx if that is what "
+            "you want.",
         )
 
     def require_safe_telephone(self) -> None:
