@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 from loguru import logger
 
 if TYPE_CHECKING:
@@ -24,6 +25,20 @@ def quiet_pipecat():
     logger.add(
         lambda line: logging.getLogger("pipecat").warning(str(line).rstrip()), level="WARNING"
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def loggers_follow_the_set_up() -> Iterator[None]:
+    """A cached logger keeps the set-up that it was first used under: in a process in which tests
+    set the log up anew, those that read it would see nothing, depending on their order."""
+    configure = structlog.configure
+
+    def uncached(**wanted: Any) -> None:
+        configure(**{**wanted, "cache_logger_on_first_use": False})
+
+    structlog.configure = uncached
+    yield
+    structlog.configure = configure
 
 
 @pytest.fixture(scope="session")
