@@ -68,6 +68,11 @@ def has_caddy() -> bool:
     return shutil.which("caddy") is not None
 
 
+def has_systemd() -> bool:
+    """Whether what checks a unit's file is on PATH."""
+    return shutil.which("systemd-analyze") is not None
+
+
 def has_postgres() -> bool:
     """Whether a PostgreSQL server's programs are here, on PATH or where Debian puts them."""
     return shutil.which("initdb") is not None or any(
@@ -84,6 +89,7 @@ PARTS = (
     SystemPart("rtpengine-daemon", "calls through a media relay", has_rtpengine),
     SystemPart("nginx", "calls through a reverse proxy", has_nginx),
     SystemPart("caddy", "calls through the other reverse proxy", has_caddy),
+    SystemPart("systemd", "the check of the unit's file", has_systemd),
     SystemPart("baresip-core", "a conversation by a telephone that isn't ours", has_baresip),
 )
 

@@ -74,7 +74,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         capture_output=True,
         text=True,
     )
-    if done.returncode and any(sign in done.stderr for sign in _NO_INDEX):
+    lacks_index = any(sign in done.stderr for sign in _NO_INDEX)
+    if done.returncode and lacks_index and not os.environ.get("CI"):
         pytest.skip("pip reaches no package index for the build tool, hatchling")
     assert done.returncode == 0, done.stdout + done.stderr
     subprocess.run(["cp", ".env.example", ".env"], cwd=folder / NAME, check=True)

@@ -5,7 +5,6 @@ Importing this takes a second or two: ``connection`` does so in a thread.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import sys
@@ -233,19 +232,17 @@ class _Guard(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
+        async def connect(address: str, within_s: float) -> httpcore2.AsyncNetworkStream:
+            return await self._network.connect_tcp(
+                address, port, within_s, local_address, socket_options
+            )
+
+        within_s = CONNECT_TIMEOUT_S if timeout is None else timeout
+        failures = (httpcore2.ConnectError, httpcore2.ConnectTimeout)
         try:
-            addresses = await asyncio.wait_for(self._destinations.addresses(host, port), timeout)
+            return await self._destinations.connect(host, port, within_s, connect, failures)
         except (TimeoutError, OSError) as error:
-            raise httpcore2.ConnectError(f"{host} is not known: {error}") from error
-        failure: Exception = httpcore2.ConnectError(f"{host} has no address")
-        for address in addresses:
-            try:
-                return await self._network.connect_tcp(
-                    address, port, timeout, local_address, socket_options
-                )
-            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
-                failure = error
-        raise failure
+            raise httpcore2.ConnectError(f"{host} can't be reached: {error}") from error
 
     async def sleep(self, seconds: float) -> None:
         await self._network.sleep(seconds)

@@ -10,14 +10,16 @@ import asyncio
 import ipaddress
 import re
 import socket
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from parley.core.errors import DestinationRefused, InvalidValue
 
+T = TypeVar("T")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 LookUp = Callable[[str, int], Awaitable[Sequence[str]]]
 """``look_up(host, port)``: the addresses of a name. Raises ``OSError``."""
@@ -138,6 +140,35 @@ class Destinations:
         if not allowed:
             raise OSError(f"{host} has no address")
         return allowed
+
+    async def connect(
+        self,
+        host: str,
+        port: int,
+        within_s: float,
+        connect: Callable[[str, float], Awaitable[T]],
+        failures: tuple[type[Exception], ...],
+    ) -> T:
+        """What ``connect(address, within_s)`` gives for the first address of the host that can be
+        reached; one that raises one of ``failures`` is passed over.
+
+        Raises ``DestinationRefused``, ``TimeoutError``, ``OSError`` for an unknown name, or what
+        the last address failed with.
+        """
+        until_s = time.monotonic() + within_s
+        async with asyncio.timeout(within_s):
+            addresses = await self.addresses(host, port)
+        failure: Exception = TimeoutError(f"{host} could not be looked up in time")
+        for place, address in enumerate(addresses):
+            # One that doesn't answer must leave the others some time.
+            left_s = (until_s - time.monotonic()) / (len(addresses) - place)
+            if left_s <= 0:
+                break
+            try:
+                return await connect(address, left_s)
+            except failures as error:
+                failure = error
+        raise failure
 
     def _rule_for(self, host: str, port: int) -> HostRule | None:
         """The rule that names the host; None where any public host may be reached."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Iterable
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, cast
@@ -70,28 +68,20 @@ class _Guard(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        timeout = CONNECT_TIMEOUT_S if timeout is None else timeout
-        until_s = time.monotonic() + timeout
+        async def connect(address: str, within_s: float) -> httpcore.AsyncNetworkStream:
+            stream = await self._network.connect_tcp(
+                address, port, within_s, local_address, socket_options
+            )
+            return _still_open(stream, host)
+
+        within_s = CONNECT_TIMEOUT_S if timeout is None else timeout
+        failures = (httpcore.ConnectError, httpcore.ConnectTimeout)
         try:
-            addresses = await asyncio.wait_for(self._destinations.addresses(host, port), timeout)
+            return await self._destinations.connect(host, port, within_s, connect, failures)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(f"{host} could not be looked up in time") from error
         except OSError as error:
             raise httpcore.ConnectError(f"{host} is not known: {error}") from error
-        failure: Exception = httpcore.ConnectTimeout("no time left")
-        for place, address in enumerate(addresses):
-            # One that doesn't answer must leave the others some time.
-            left_s = (until_s - time.monotonic()) / (len(addresses) - place)
-            if left_s <= 0:
-                break
-            try:
-                stream = await self._network.connect_tcp(
-                    address, port, left_s, local_address, socket_options
-                )
-                return _still_open(stream, host)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-        raise failure
 
     async def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
