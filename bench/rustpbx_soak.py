@@ -9,8 +9,10 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import latency
@@ -35,6 +37,8 @@ SAMPLE_EVERY_S = 5.0
 REST_LIMIT_S = 30.0
 RESTING_S = 3.0
 _ASKED_LIMIT_S = 5.0
+# The database's pool keeps up to five connections, opened when that many are first needed at once.
+_POOLED = "parley.db"
 
 PROMISES = (
     Promise("soak_growth_mb", 5),
@@ -45,11 +49,22 @@ PROMISES = (
 
 @dataclass(frozen=True)
 class Held:
-    """What the server holds at one moment: ``tasks`` of its event loop, open ``files``."""
+    """What the server holds at one moment: ``tasks`` of its event loop, what it has ``opened``.
+
+    ``pooled``: the database's files, which are bounded and not counted among the others.
+    """
 
     mb: float
     tasks: int
-    files: int
+    opened: Sequence[str] = field(repr=False)
+
+    @property
+    def pooled(self) -> int:
+        return sum(_POOLED in each for each in self.opened)
+
+    @property
+    def files(self) -> int:
+        return len(self.opened) - self.pooled
 
 
 @dataclass
@@ -76,6 +91,8 @@ class Soak:
             "soak_rested_after_mb": after.mb,
             "soak_tasks": before.tasks,
             "soak_files": before.files,
+            "soak_database_files_before": before.pooled,
+            "soak_database_files_after": after.pooled,
         }
 
 
@@ -95,10 +112,16 @@ class _Watched:
                 raise ServerFailed("The server does not say how many tasks it has.")
             # A file in another process's hands gives nothing to wait on but the clock.
             await asyncio.sleep(0.05)
-        return Held(self._server.memory_mb(), int(self._file.read_text()), self._open_files())
+        return Held(self._server.memory_mb(), int(self._file.read_text()), self._opened())
 
-    def _open_files(self) -> int:
-        return sum(1 for _ in Path(f"/proc/{self._server.pid}/fd").iterdir())
+    def _opened(self) -> list[str]:
+        """What each open file is."""
+        opened: list[str] = []
+        for each in Path(f"/proc/{self._server.pid}/fd").iterdir():
+            # One that is closed while they are listed is open no more.
+            with suppress(FileNotFoundError):
+                opened.append(str(each.readlink()))
+        return opened
 
     async def at_rest(self) -> Held:
         """What it holds when that doesn't change any more."""
@@ -137,7 +160,9 @@ async def measure_soak(profile: Profile, minutes: int) -> dict[str, Figure]:
                 _calls_until(end_s, server, profile, speeches, found, paced)
             )
             mb = await _sample(calling, server)
-            soak = Soak(before, await watched.at_rest(), mb)
+            after = await watched.at_rest()
+            print(f"  at rest: {after}; new: {Counter(after.opened) - Counter(before.opened)}")
+            soak = Soak(before, after, mb)
     figures = soak.figures() | paced.figures("soak_") | _totals(found, minutes)
     _print(figures)
     return figures
