@@ -5,19 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from tests.n8n.installation import Installation
 from tests.n8n.instance import N8n, running_n8n
+from tests.n8n.summary import OUTCOMES, Outcome
 
 PLACE = "TEST_N8N_PLACE"
 IS_THERE = PLACE in os.environ
 collect_ignore_glob = [] if IS_THERE else ["test_*.py"]
-
-_outcomes: list[tuple[str, str, float, str]] = []
 
 
 @pytest.fixture(scope="session")
@@ -35,16 +33,11 @@ async def n8n(
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if IS_THERE and (report.when == "call" or report.outcome != "passed"):
-        facts = ", ".join(f"{name} {value}" for name, value in report.user_properties)
-        _outcomes.append((report.nodeid, report.outcome, report.duration, facts))
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if not IS_THERE:
-        return
-    terminalreporter.section("with a real n8n")
-    for nodeid, outcome, duration_s, facts in _outcomes:
-        name = nodeid.rpartition("::")[2].removeprefix("test_").replace("_", " ")
-        line = f"{outcome:7} {duration_s:6.1f} s  {name}"
-        terminalreporter.write_line(f"{line}  [{facts}]" if facts else line)
+    """Tell scripts/test-n8n what came of each test, for its summary."""
+    if OUTCOMES in os.environ and (report.when == "call" or report.outcome != "passed"):
+        Outcome(
+            report.nodeid.rpartition("::")[2],
+            report.outcome,
+            report.duration,
+            {name: str(value) for name, value in report.user_properties},
+        ).note(Path(os.environ[OUTCOMES]))

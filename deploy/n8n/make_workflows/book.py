@@ -14,7 +14,9 @@ from make_workflows.google import Google
 from make_workflows.stores import Store
 from make_workflows.table import Table
 
-_SET, _IF = "n8n-nodes-base.set", "n8n-nodes-base.if"
+_SET, _IF, _WAIT = "n8n-nodes-base.set", "n8n-nodes-base.if", "n8n-nodes-base.wait"
+# Eight of them, and all else that a booking does, stay below the time limit of a run.
+PAUSE_S = 0.25
 _DAY = {"type": "string", "format": "date", "description": "A date as YYYY-MM-DD: 2026-03-03"}
 _TIME = {
     "type": "string",
@@ -145,7 +147,8 @@ def _take_it(flow: Flow, store: Store, decide: str, answer: str, *, moves: bool)
     claim = store.claim(flow, (7, 0))
     check = store.check(flow, (8, 0))
     status = "moved" if moves else "booked"
-    verdict_code = words.verdict(status, store.rows, store.verdict)
+    way = store.give_way(flow, (9, 1)) if check else None
+    verdict_code = words.verdict(status, store.rows, store.verdict, looks_again=bool(way))
     verdict = flow.add("Verdict", _SET, 3.4, shaped(verdict_code), (9, 0), executeOnce=True)
     won = flow.add("Ours?", _IF, 2.2, when("$json.won"), (10, 0))
     steps = [name for name in (claim, check, verdict, won) if name]
@@ -154,7 +157,15 @@ def _take_it(flow: Flow, store: Store, decide: str, answer: str, *, moves: bool)
     end = store.end(flow, (12, 0), "moved") if moves else None
     flow.chain(*(name for name in (won, keep, end, answer) if name))
     let_go = store.let_go(flow, (11, 2))
-    flow.join(won, let_go or answer, 1)
+    lost = let_go or answer
+    if way and check:
+        undecided = flow.add("Undecided?", _IF, 2.2, when("$json.again"), (10, 1))
+        pause = {"resume": "timeInterval", "amount": PAUSE_S, "unit": "seconds"}
+        flow.join(won, undecided, 1)
+        flow.chain(undecided, way, flow.add("Pause", _WAIT, 1.1, pause, (8, 1)), check)
+        flow.join(undecided, lost, 1)
+    else:
+        flow.join(won, lost, 1)
     if let_go:
         flow.join(let_go, answer)
     if not moves or end is None:

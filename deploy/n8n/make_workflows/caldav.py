@@ -53,6 +53,9 @@ class CalDav:
     def check(self, flow: Flow, at: At) -> None:
         return None
 
+    def give_way(self, flow: Flow, at: At) -> None:
+        return None
+
     def keep(self, flow: Flow, at: At) -> None:
         return None
 

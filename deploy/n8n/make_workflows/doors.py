@@ -39,7 +39,11 @@ def doors(tools: Mapping[str, Flow], described: Mapping[str, Described]) -> dict
 
 def setup() -> Flow:
     """Makes the tables; run once by hand, and again without harm."""
-    flow = Flow("parleySetup00001", "Parley: set up", "Makes the tables of the other workflows.")
+    flow = Flow(
+        "parleySetup00001", "Parley: set up", "Makes the tables of the other workflows.",
+        # Nobody waits for it on the telephone, and half of it would be worse than none.
+        timeout_s=60,
+    )  # fmt: skip
     start = flow.add("Run me once", "n8n-nodes-base.manualTrigger", 1, {}, (0, 0))
     first = flow.add("Appointments", _TABLE, 1.1, _created(TABLE, COLUMNS), (1, 0))
     second = flow.add("Errors", _TABLE, 1.1, _created(ERROR_TABLE, _ERROR_COLUMNS), (2, 0))

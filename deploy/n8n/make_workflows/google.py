@@ -39,6 +39,9 @@ class Google:
     def check(self, flow: Flow, at: At) -> str:
         return self._list(flow, "Check", at, _asked("starts"), _asked("ends"))
 
+    def give_way(self, flow: Flow, at: At) -> None:
+        return None
+
     def keep(self, flow: Flow, at: At) -> None:
         return None
 

@@ -1,8 +1,8 @@
 """Appointments in an n8n Data Table, which needs no account and no other service.
 
-Nothing in a Data Table is unique, so whoever books writes a claim and then looks whose is the
-first: on SQLite numbers of rows are given out one by one. Rows are never deleted: a repeated
-request finds what came of the first.
+Nothing in a Data Table is unique, so whoever books writes a claim, then looks whose is the first,
+and looks again while somebody may not have seen theirs. Rows are never deleted: a repeated request
+finds what came of the first.
 """
 
 from __future__ import annotations
@@ -49,17 +49,17 @@ class Table:
     def check(self, flow: Flow, at: At) -> str:
         return self._get(flow, "Check", at, {"day": _asked("day")})
 
+    def give_way(self, flow: Flow, at: At) -> str:
+        chosen = "={{ $('Verdict').first().json.gives_way }}"
+        return self._update(flow, "Give way", at, chosen, "claimed", {"state": "lost"})
+
     def keep(self, flow: Flow, at: At) -> str:
         chosen = "={{ $('Verdict').first().json.row_id }}"
         return self._update(flow, "Keep", at, chosen, "claimed", {"state": "booked"})
 
     def let_go(self, flow: Flow, at: At) -> str:
-        parameters = {
-            "matchType": "allConditions",
-            "filters": _conditions({"run_key": _asked("key"), "state": "claimed"}),
-            "columns": _columns({"state": "lost"}),
-        }
-        return self._row(flow, "Let go", at, "update", parameters)
+        chosen = "={{ $('Claim').first().json.id }}"
+        return self._update(flow, "Let go", at, chosen, "claimed", {"state": "lost"})
 
     def end(self, flow: Flow, at: At, why: str) -> str:
         chosen = "={{ $('Decide').first().json.old_id }}"

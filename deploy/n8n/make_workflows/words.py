@@ -50,9 +50,10 @@ def decision(operation: str, rows: tuple[str, ...]) -> str:
     return _function(_KNOWN, "times", *rows, found, *steps[operation])
 
 
-def verdict(status: str, rows: tuple[str, ...], judged: str) -> str:
+def verdict(status: str, rows: tuple[str, ...], judged: str, *, looks_again: bool) -> str:
     """Tells whether the time that was claimed is ours."""
-    told = f"return {{ won, row_id, answer: won ? done('{status}', q.name, t) : refuse(t) }};"
+    known = "won, again, gives_way, row_id" if looks_again else "won, row_id"
+    told = f"return {{ {known}, answer: won ? done('{status}', q.name, t) : refuse(t) }};"
     return _function(_KNOWN, "times", *rows, judged, "free", told)
 
 

@@ -23,10 +23,10 @@ const simple = [
 	['call', 'transfer', { callId: 'call_1', target: '100' }, 'POST /v1/calls/call_1/transfer', { target: '100' }],
 	['call', 'hangUp', { callId: 'call_1' }, 'POST /v1/calls/call_1/hangup', undefined],
 	['call', 'start', { to: 'tel:100', agent: 'a', options: { from: '', ring_timeout_s: 10 } }, 'POST /v1/calls', { to: 'tel:100', agent: 'a', ring_timeout_s: 10 }],
-	['toolRun', 'progress', { runId: 'run_1', say: 'Still looking.' }, 'POST /v1/tools/runs/run_1/progress', { say: 'Still looking.' }],
-	['toolRun', 'answer', { runId: 'run_1', succeeded: true, result: '{"a": 1}' }, 'POST /v1/tools/runs/run_1/answer', { ok: true, result: { a: 1 } }],
-	['toolRun', 'answer', { runId: 'run_1', succeeded: true, result: { a: 1 }, say: 'Done.' }, 'POST /v1/tools/runs/run_1/answer', { ok: true, result: { a: 1 }, say: 'Done.' }],
-	['toolRun', 'answer', { runId: 'run_1', succeeded: false, errorCode: 'slot_taken', errorMessage: 'It is taken.' }, 'POST /v1/tools/runs/run_1/answer', { ok: false, error: { code: 'slot_taken', message: 'It is taken.', retryable: false } }],
+	['toolRun', 'progress', { runId: 'run_1', say: 'Still looking.' }, 'POST /v1/tools/runs/run_1/progress', { run_id: 'run_1', say: 'Still looking.' }],
+	['toolRun', 'answer', { runId: 'run_1', succeeded: true, result: '{"a": 1}' }, 'POST /v1/tools/runs/run_1/answer', { run_id: 'run_1', ok: true, result: { a: 1 } }],
+	['toolRun', 'answer', { runId: 'run_1', succeeded: true, result: { a: 1 }, say: 'Done.' }, 'POST /v1/tools/runs/run_1/answer', { run_id: 'run_1', ok: true, result: { a: 1 }, say: 'Done.' }],
+	['toolRun', 'answer', { runId: 'run_1', succeeded: false, errorCode: 'slot_taken', errorMessage: 'It is taken.' }, 'POST /v1/tools/runs/run_1/answer', { run_id: 'run_1', ok: false, error: { code: 'slot_taken', message: 'It is taken.', retryable: false } }],
 ];
 
 for (const [resource, operation, parameters, route, body] of simple) {

@@ -8,7 +8,7 @@ const read = (items) => {
     const isFresh = r.state === 'claimed' && Date.now() - Date.parse(r.createdAt) < CLAIM_MS;
     const isBooked = r.state === 'booked' && !moved.includes(String(r.id));
     return {
-      id: r.id, order: r.id, key: r.run_key, person: r.person, moved_from: r.moved_from,
+      id: r.id, order: Number(r.id), key: r.run_key, person: r.person, moved_from: r.moved_from,
       ended_by: r.ended_by, state: r.state, from: Date.parse(r.slot),
       to: Date.parse(r.slot) + span, holds: isFresh || isBooked,
     };

@@ -31,6 +31,7 @@ export const operations: Record<string, Work> = {
 	'toolRun.answer': answerRun,
 	'toolRun.progress': async (context, item) =>
 		await told(context, `${runPath(context, item)}/progress`, item, {
+			run_id: runId(context, item),
 			say: text(context, 'say', item),
 		}),
 	'audio.synthesise': synthesise,
@@ -60,7 +61,8 @@ async function askCaller(context: IExecuteFunctions, item: number): Promise<INod
 
 async function answerRun(context: IExecuteFunctions, item: number): Promise<INodeExecutionData> {
 	const say = text(context, 'say', item);
-	const body: IDataObject = { ok: context.getNodeParameter('succeeded', item) as boolean };
+	const ok = context.getNodeParameter('succeeded', item) as boolean;
+	const body: IDataObject = { run_id: runId(context, item), ok };
 	if (body.ok) {
 		body.result = json(context, 'result', item);
 	} else {
@@ -139,6 +141,10 @@ function callPath(context: IExecuteFunctions, item: number): string {
 
 function runPath(context: IExecuteFunctions, item: number): string {
 	return `/v1/tools/runs/${id(context, 'runId', item)}`;
+}
+
+function runId(context: IExecuteFunctions, item: number): string {
+	return text(context, 'runId', item).trim();
 }
 
 /** An id as it may stand in a path; an empty one would name all there are. */
