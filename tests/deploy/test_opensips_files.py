@@ -1,4 +1,7 @@
-"""The configurations for OpenSIPS, held to themselves and to the code: no OpenSIPS runs here."""
+"""The configurations for OpenSIPS, held to themselves and to the code: no OpenSIPS runs here.
+
+``scripts/test-opensips`` runs them.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.opensips_real.builds import MODULES
 
 from parley.settings import setting_facts
 from parley.transports.opensips.options import OpenSipsOptions
@@ -17,7 +21,7 @@ FOLDER = ROOT / "deploy/opensips"
 FILES = [FOLDER / "proxy.cfg", FOLDER / "endpoint.cfg"]
 TEXTS = [FOLDER / "README.md", ROOT / "docs/guides/opensips.md"]
 
-# As the sources of 3.4, 3.6, 4.0 and 4.1-dev have them.
+# As the sources of 3.4 to 4.1-dev have them.
 FUNCTIONS = {
     "mf_process_maxfwd_header": "maxfwd",
     "send_reply": "signaling",
@@ -127,6 +131,12 @@ def test_modules_come_once_after_what_they_need_and_their_parameters_exist(file:
         assert name in PARAMETERS[module]
         assert text.index(f'"{module}.so"') < text.index(f'modparam("{module}"')
     assert set(re.findall(r"^(\w+)=", text, re.M)) == GLOBALS
+
+
+def test_whoever_builds_opensips_by_our_instructions_has_every_module_that_is_loaded() -> None:
+    loaded = {module for file in FILES for module in modules(file)}
+
+    assert loaded == {"proto_udp", *MODULES}
 
 
 def test_the_endpoint_is_where_parley_looks_for_it_and_tells_all_that_parley_needs() -> None:

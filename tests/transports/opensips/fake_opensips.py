@@ -1,7 +1,7 @@
 """A small OpenSIPS: its management interface and its session events, as they were recorded.
 
-It keeps to what real ones were seen to do (4.1.0-dev, 3.6.8) and to what its sources say: sets of
-parameters are matched exactly; a session that was never answered can't be hung up, and one that
+It keeps to what real ones were seen to do (3.4.18 to 4.1.0-dev) and to what their sources say: sets
+of parameters are matched exactly; a session that was never answered can't be hung up, and one that
 was refused stays; headers without a body go out as whatever was in memory; a CANCEL gets no 487
 by itself.
 """

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from parley.session.run import GOODBYE_LIMIT_S
+from parley.session.last_words import GOODBYE_LIMIT_S
 from parley.session.turns import Listening
 from parley.settings.agent_rules import AgentRule
 from parley.testing.engines import FakeTranscriber

@@ -119,7 +119,7 @@ async def test_sessions_that_nobody_has_are_ended_and_nobody_elses(
         await board.until("agent_speech_started")
 
         assert [message.method for message in answered.sent] == ["BYE"]
-        assert [message.status for message in ringing.sent] == [480]
+        assert [message.status for message in ringing.sent] == [503]
         assert ours.state == "answered"
 
 

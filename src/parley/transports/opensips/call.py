@@ -20,9 +20,10 @@ from parley.transports.opensips.interface import InterfaceTrouble
 from parley.transports.opensips.options import Patience
 from parley.transports.opensips.session import Lines, UaSession
 from parley.transports.sip.bodies import content_type, sdp_of
-from parley.transports.sip.call import CHANGE_TRIES, Ending
+from parley.transports.sip.call import CHANGE_TRIES
 from parley.transports.sip.callbacks import changes_nothing, knows_no_type, wants_nothing
 from parley.transports.sip.crew import Crew
+from parley.transports.sip.ending import Ending
 from parley.transports.sip.info_keys import PLAIN, RELAY
 from parley.transports.sip.replies import UNSERVED, reason_line
 from parley.transports.sip.transfer import Transfer

@@ -15,7 +15,7 @@ from parley.engines.spec import Status
 from parley.transports.opensips.call import UaCall
 from parley.transports.opensips.events import EventSocket, UaEvent
 from parley.transports.opensips.interface import ManagementInterface
-from parley.transports.opensips.invite import UaInvite, address_towards
+from parley.transports.opensips.invite import UaInvite
 from parley.transports.opensips.options import ANYWHERE, OpenSipsOptions
 from parley.transports.opensips.session import UaSession
 from parley.transports.opensips.subscription import Subscription
@@ -23,6 +23,7 @@ from parley.transports.rate import Rate
 from parley.transports.sip.addresses import write_host
 from parley.transports.sip.attendant import Attendant, Host
 from parley.transports.sip.crew import Crew
+from parley.transports.sip.families import address_towards
 from parley.transports.sip.ringing import Ringing
 from parley.transports.sip.rtp.line import LineListener, PhoneLine
 from parley.transports.sip.rtp.ports import PortRange

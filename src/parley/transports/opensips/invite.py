@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
-import socket
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from parley.core.errors import BadOffer, CallNotLive, ConnectFailed
+from parley.core.errors import CallNotLive, ConnectFailed
 from parley.core.log import get_logger
 from parley.transports.opensips.call import UaCall
 from parley.transports.opensips.events import UaEvent
@@ -19,11 +17,11 @@ from parley.transports.opensips.session import UaSession
 from parley.transports.sip.addresses import Address, Carrier
 from parley.transports.sip.bodies import sdp_of
 from parley.transports.sip.crew import Crew
+from parley.transports.sip.families import address_towards, sound_host
 from parley.transports.sip.grammar import Malformed, printable
 from parley.transports.sip.message import Headers, long_name
-from parley.transports.sip.replies import ALLOW, reason_line, retry_line
+from parley.transports.sip.replies import ALLOW, Lines, reason_line, retry_line
 from parley.transports.sip.ringing import Answered
-from parley.transports.sip.sdp import read_description
 from parley.transports.sip.who_answers import AGENT_HEADER, DIVERSION_HEADER, IDENTITY_HEADER
 
 log = get_logger(__name__)
@@ -74,7 +72,7 @@ class UaInvite:
     @property
     def own_host(self) -> str:
         """The address that this machine has towards where the caller's sound comes from."""
-        hosts = (_sound_host(self.offer), self._contact, self.source[0])
+        hosts = (sound_host(self.offer), self._contact, self.source[0])
         return next((ours for host in hosts if (ours := address_towards(host))), "")
 
     def ring(self) -> None:
@@ -116,12 +114,14 @@ class UaInvite:
             raise CallNotLive("The caller hung up as the call was answered.")
         return call
 
-    def reject(self, status: int, reason: str = "", retry_after_s: float = 0) -> None:
-        """Refuse the call; ``reason`` is told in a Reason header."""
+    def reject(
+        self, status: int, reason: str = "", retry_after_s: float = 0, more: Lines = ()
+    ) -> None:
+        """Refuse the call; ``reason`` is told in a Reason header, and ``more`` are others."""
         if self.is_answered:
             return
         self.is_answered = True
-        lines = [*reason_line(status, reason), *retry_line(retry_after_s)]
+        lines = [*reason_line(status, reason), *retry_line(retry_after_s), *more]
         self._crew.spawn(self._refuse(status, lines), "opensips:refuse")
 
     async def _refuse(self, status: int, lines: list[tuple[str, str]]) -> None:
@@ -198,23 +198,3 @@ def _callee(headers: Headers, told: dict[str, Any]) -> tuple[str, str]:
     if isinstance(callee := told.get("callee"), str):
         return printable(callee), host
     return printable(found.uri.user) if found else "", host
-
-
-def _sound_host(offer: str) -> str:
-    try:
-        media = read_description(offer).media if offer else ()
-    except BadOffer:
-        return ""
-    return next((each.host for each in media if each.kind == "audio"), "")
-
-
-def address_towards(host: str) -> str:
-    """The address that this machine sends from to that one; "" where there is no way. Nothing is
-    sent to find out, and no name is looked up."""
-    try:
-        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((host, 9))
-            return str(probe.getsockname()[0])
-    except (ValueError, OSError):
-        return ""

@@ -82,7 +82,8 @@ class UaSession:
             except CommandRefused:
                 # One that was never answered can't be hung up.
                 log.debug("opensips_orphan_rings", key=self.key)
-        await self.refuse(480)
+        # A proxy before it takes the call to another node, if it has one.
+        await self.refuse(503)
 
 
 def _content(body: str, lines: Lines) -> dict[str, object]:
