@@ -51,6 +51,14 @@ def test_a_secret_makes_no_secrets() -> None:
         secrets.issue(secret.caller, {})
 
 
+def test_what_a_secret_began_is_no_other_secrets_and_not_the_keys() -> None:
+    key, secrets = Caller(key_id="key_1"), ClientSecrets()
+    first, second = secrets.issue(key, {}), secrets.issue(key, {})
+
+    assert len({key.owner, first.caller.owner, second.caller.owner}) == 3
+    assert first.value not in str(first.caller)
+
+
 def test_secrets_of_one_key_are_bounded_and_others_are_not_touched(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from parley.access.caller import CLOSED_SCOPES, OPEN_SCOPES, SCOPES, read_scopes
 from parley.access.keys import KeyDesk
+from parley.access.ring import KeyRing
 from parley.core.errors import BadRequest, NotFound
 from parley.store.opening import Store
 
@@ -87,3 +88,13 @@ async def test_what_was_revoked_is_not_rotated(desk: KeyDesk) -> None:
 
     with pytest.raises(BadRequest, match="good no more"):
         await desk.rotate("web", overlap=HOUR)
+
+
+async def test_a_tenant_is_known_once_it_has_a_key_or_a_quota(desk: KeyDesk, store: Store) -> None:
+    await desk.create("web", tenant="acme")
+    await store.tenants.add("bee")
+
+    async with KeyRing(store) as ring:
+        known = [name for name in ("default", "acme", "bee", "web", "") if ring.has_tenant(name)]
+
+    assert known == ["default", "acme", "bee"]

@@ -43,6 +43,14 @@ def test_a_tenant_has_its_own_agents_and_those_of_the_house(folder: Path) -> Non
     assert titles(catalog, "") == titles(catalog, "other") == ["Desk"]
 
 
+def test_a_tenant_with_agents_of_its_own_is_known(folder: Path) -> None:
+    catalog = loaded(folder)
+
+    known = [name for name in ("acme", "bee", "other") if catalog.has_tenant(name)]
+
+    assert known == ["acme", "bee"]
+
+
 def test_what_another_tenant_has_is_not_there_and_not_hinted_at(folder: Path) -> None:
     catalog = loaded(folder)
 

@@ -25,6 +25,9 @@ Scope = Literal[
     "metrics",
 ]
 
+Owner = tuple[str, str, str]
+"""Tenant, key and client secret of whoever has begun something."""
+
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 CLOSED_SCOPES: frozenset[Scope] = frozenset({"outbound", "admin", "metrics"})
 """What nobody may do until a key exists, not even on loopback."""
@@ -64,9 +67,9 @@ class MinuteLimits:
 class Caller:
     """Somebody whose key is good, or who needs none.
 
-    ``key_id`` is "" without a key. ``session`` is the configuration that a client secret
-    carries, None for other callers. ``budget`` names whose limits the caller uses up: those of
-    the key, or of the address.
+    ``key_id`` is "" without a key. ``session`` is the configuration that a client secret carries,
+    None for other callers, and ``secret`` tells that secret from others. ``budget`` names whose
+    limits the caller uses up: those of the key, or of the address.
     """
 
     tenant: str = DEFAULT_TENANT
@@ -75,11 +78,17 @@ class Caller:
     address: str = ""
     is_local: bool = False
     session: Mapping[str, Any] | None = None
+    secret: str = ""
     limits: MinuteLimits = field(default_factory=MinuteLimits)
 
     @property
     def budget(self) -> str:
         return self.key_id or f"address {self.address}"
+
+    @property
+    def owner(self) -> Owner:
+        """Who has begun what this caller begins, and no other credential may take over."""
+        return self.tenant, self.key_id, self.secret
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes

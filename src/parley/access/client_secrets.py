@@ -50,7 +50,7 @@ class ClientSecrets:
             )
         if asker.session is not None:
             raise Forbidden("A client secret makes no others.", hint="Ask with the key itself.")
-        now = self._now()
+        now, value = self._now(), new_token(SECRET_PREFIX)
         self._forget_expired(now)
         if self._counts.get(asker.budget, 0) >= MOST_PER_BUDGET:
             raise RateLimited("Too many client secrets are alive.", retry_after_s=self._wait_s())
@@ -60,11 +60,11 @@ class ClientSecrets:
             scopes=asker.scopes & SECRET_SCOPES,
             address=asker.address,
             session=dict(session),
+            secret=digest(value),
             limits=asker.limits,
         )
-        value = new_token(SECRET_PREFIX)
         secret = ClientSecret(value, now + timedelta(seconds=lifetime_s), caller)
-        self._secrets[digest(value)] = secret
+        self._secrets[caller.secret] = secret
         self._counts[asker.budget] = self._counts.get(asker.budget, 0) + 1
         return secret
 

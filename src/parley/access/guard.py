@@ -140,7 +140,7 @@ class Guard:
             )
         return Forbidden(
             f"This key has not the scope {scope}.",
-            hint="Use another key, or make one: parley keys create --scopes.",
+            hint=f"Use another key, or make one: parley keys create --name NAME --scopes {scope}.",
         )
 
 

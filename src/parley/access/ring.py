@@ -93,6 +93,10 @@ class KeyRing:
         """The tenant's own limits, without the settings' for all."""
         return self._limits.get(tenant, Limits())
 
+    def has_tenant(self, name: str) -> bool:
+        """Whether the tenant was ever made."""
+        return name in self._limits
+
     async def freshen(self, token: str = "") -> None:
         """Look whether anything has changed, if the last look is too long ago for that token."""
         is_strange = token.startswith(KEY_PREFIX) and token[:SHOWN_CHARACTERS] not in self._keys

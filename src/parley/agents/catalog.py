@@ -109,6 +109,10 @@ class AgentCatalog:
         """Every agent of the house and of all tenants, the house's first."""
         return sorted(self._agents.values(), key=self._rank)
 
+    def has_tenant(self, name: str) -> bool:
+        """Whether the tenant has agents of its own."""
+        return any(tenant == name for tenant, _ in self._agents)
+
     def files(self) -> list[Path]:
         """Every agent's file, also those whose place another one takes."""
         return [file for place in places_in(self._folders) for file in place.files()]

@@ -16,6 +16,10 @@ LOOK_S = 0.5
 ANSWER_LIMIT_S = 20.0
 LOST_LOOKS = 4
 _ANY_ADDRESS = ("0.0.0.0", "::", "")
+_KEY = (
+    "parley call shows the key in PARLEY_KEY, which needs both scopes: "
+    "parley keys create --name NAME --scopes outbound,calls."
+)
 _SPEAKERS = {"user": "caller", "agent": "agent"}
 
 
@@ -46,6 +50,8 @@ async def _follow(settings: Settings, url: str, wish: Mapping[str, Any]) -> int:
     base = url or _address(settings)
     async with httpx.AsyncClient(base_url=base, headers=headers, timeout=ANSWER_LIMIT_S) as client:
         server = _Server(client, base)
+        # Who may not see calls would have somebody's telephone ring, and not know what came of it.
+        await server.ask("GET", "/v1/calls?limit=1")
         call = await server.ask("POST", "/v1/calls", wish)
         print(f"Calling {wish['to']} ({call['id']}).", flush=True)
         try:
@@ -100,7 +106,10 @@ class _Server:
             found = answer.json()
         if answer.is_success and isinstance(found, dict):
             return cast("dict[str, Any]", found)
-        raise BadRequest(_complaint(found) or f"{self._base} answered {answer.status_code}.")
+        raise BadRequest(
+            _complaint(found) or f"{self._base} answered {answer.status_code}.",
+            hint=_KEY if answer.status_code in (401, 403) else "",
+        )
 
 
 def _complaint(found: Any) -> str:

@@ -108,6 +108,7 @@ class Settings(
 
     def require_safe_telephone(self) -> None:
         """Refuse to let anyone on the network call by accident."""
+        self.require_usable_sip()
         is_guarded = self.sip_peers or self.sip_accounts or self.sip_registrar
         if self.takes_bare_sound:
             self._require_safe_sound()

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal, cast
 
 from pydantic import BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
+from parley.core.errors import BadSettings
 from parley.settings.agent_rules import AgentRules, Network
 from parley.settings.field import setting
 from parley.settings.rtp import RtpSettings
 from parley.settings.values import Folder, words
 
 Secrecy = Literal["off", "allowed", "required"]
+Digest = Literal["md5", "sha256", "both"]
 
 _URI = "a SIP URI such as sip:pbx.example.org or sip:10.0.0.5:5060;transport=tcp"
+_SIP = "PARLEY_SIP_"
+_EXTENSION = re.compile(r"[^\s@:;<>\"?]+")
+_WITHOUT_SIP = frozenset({"sip_peers", "sip_agents", "sip_calls_per_s", "sip_srtp"})
+"""What OpenSIPS' calls and sound without SIP go by as well."""
 
 
 def _networks(value: object) -> object:
@@ -67,7 +74,7 @@ class TelephoneSettings(RtpSettings):
     sip_host: str = setting(
         "PARLEY_SIP_HOST",
         "127.0.0.1",
-        "The address that SIP listens on.",
+        "The address that SIP listens on; `::` is every address, of IPv4 and of IPv6.",
         "telephone",
         allowed="an address or a host name",
     )
@@ -123,6 +130,13 @@ class TelephoneSettings(RtpSettings):
         "What callers' telephones are told that their password is for.",
         "telephone",
         allowed="any text",
+    )
+    sip_digest: Digest = setting(
+        "PARLEY_SIP_DIGEST",
+        "md5",
+        "How callers prove their password. Every telephone knows md5; not a few give up where "
+        "they are offered sha256, even beside it.",
+        "telephone",
     )
     sip_calls_per_s: float = setting(
         "PARLEY_SIP_CALLS_PER_S",
@@ -231,6 +245,30 @@ class TelephoneSettings(RtpSettings):
         hides_value=True,
         example="pk_…",
     )
+
+    @property
+    def sip_in_vain(self) -> list[str]:
+        """The names of settings that mean nothing because SIP is off."""
+        if self.sip:
+            return []
+        others = _WITHOUT_SIP if self.mi_ip or self.takes_bare_sound else frozenset[str]()
+        names = {
+            str(type(self).model_fields[field].validation_alias)
+            for field in self.model_fields_set - others
+        }
+        return sorted(name for name in names if name.startswith(_SIP))
+
+    def require_usable_sip(self) -> None:
+        """Refuse an extension without a name. Raises ``BadSettings``."""
+        if not self.sip or not self.sip_registrar:
+            return
+        if not _EXTENSION.fullmatch(self.sip_username):
+            given = f"={self.sip_username}" if self.sip_username else " isn't set"
+            raise BadSettings(
+                f"PARLEY_SIP_REGISTRAR needs the extension's name, and PARLEY_SIP_USERNAME{given}.",
+                hint="It is the name alone, without sip: and the PBX, such as "
+                "PARLEY_SIP_USERNAME=501.",
+            )
 
     @property
     def rtp_host(self) -> str:

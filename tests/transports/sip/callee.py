@@ -22,7 +22,7 @@ class Callee:
 
     @property
     def address(self) -> str:
-        return f"sip:bob@127.0.0.1:{self.phone.port}"
+        return f"sip:bob@{self.phone.host}:{self.phone.port}"
 
     async def ring(self) -> Seen:
         """The call that comes."""
@@ -37,7 +37,8 @@ class Callee:
         self.phone.call_id = invite.header("call-id")
         self.phone.far_tag = invite.header("from").partition("tag=")[2]
         lines = (*EVENTS, *((f"a={direction}",) if direction else ()))
-        body = sdp(self.caller.sound.port, formats="0 101", lines=lines)
+        sound = self.caller.sound
+        body = sdp(sound.port, formats="0 101", lines=lines, host=sound.host)
         self.phone.reply(invite, "200 OK", SDP_LINE, body)
         await self.phone.hear("ACK")
         self.caller.begin(invite.body)

@@ -14,7 +14,7 @@ from parley.core.g711 import from_ulaw
 from parley.transports.sip.rtp.codecs import G722Decoder, G722Encoder
 from tests.caller_voice import CALLER_HZ
 from tests.transports.sip.phone import SDP_LINE, Phone, Seen, udp_phone
-from tests.transports.sip.rtp.far_end import EVENTS, FarEnd, packets, sdp
+from tests.transports.sip.rtp.far_end import EVENTS, LOOPBACK, FarEnd, packets, sdp
 
 PACKET_S = 0.02
 AUDIBLE = 50
@@ -42,14 +42,15 @@ class PhoneCaller:
 
     @property
     def sdp(self) -> str:
-        return sdp(self.sound.port, formats=f"{self._type} 96", lines=EVENTS)
+        kinds = f"{self._type} 96"
+        return sdp(self.sound.port, formats=kinds, lines=EVENTS, host=self.sound.host)
 
     # ── the call ─────────────────────────────────────────────────────────────────────────
 
     async def call(self, agent: str = "tester", **changes: object) -> Seen:
         """Call, acknowledge and begin to send sound."""
         changes.setdefault("body", self.sdp)
-        answer = await self.phone.call(uri=f"sip:{agent}@127.0.0.1", **changes)
+        answer = await self.phone.call(uri=f"sip:{agent}@{self.phone.host}", **changes)
         self.begin(answer.body)
         return answer
 
@@ -140,9 +141,11 @@ class PhoneCaller:
 
 
 @asynccontextmanager
-async def phone_caller(port: int, *, is_wideband: bool = False) -> AsyncIterator[PhoneCaller]:
-    async with udp_phone(port) as phone:
-        caller = PhoneCaller(phone, await FarEnd().open(), is_wideband=is_wideband)
+async def phone_caller(
+    port: int, *, is_wideband: bool = False, host: str = LOOPBACK
+) -> AsyncIterator[PhoneCaller]:
+    async with udp_phone(port, host) as phone:
+        caller = PhoneCaller(phone, await FarEnd().open(host), is_wideband=is_wideband)
         try:
             yield caller
         finally:

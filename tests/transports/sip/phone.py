@@ -12,6 +12,8 @@ from functools import partial
 
 import sipmessage
 
+from parley.transports.sip.options import TlsFiles
+
 SDP = (
     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
     "m=audio 40000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
@@ -194,9 +196,11 @@ class _Inbox(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def udp_phone(endpoint_port: int = 9, host: str = "127.0.0.1") -> AsyncIterator[Phone]:
+async def udp_phone(
+    endpoint_port: int = 9, host: str = "127.0.0.1", kind: type[Phone] = Phone
+) -> AsyncIterator[Phone]:
     """A telephone that speaks to an endpoint, and then to whoever spoke to it last."""
-    phone = Phone()
+    phone = kind()
     phone.far = host, endpoint_port
     loop = asyncio.get_running_loop()
     wire, _ = await loop.create_datagram_endpoint(lambda: _Inbox(phone), (host, 0))
@@ -212,16 +216,17 @@ async def udp_phone(endpoint_port: int = 9, host: str = "127.0.0.1") -> AsyncIte
 
 @asynccontextmanager
 async def stream_phone(
-    endpoint_port: int, tls: ssl.SSLContext | None = None
+    endpoint_port: int, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
 ) -> AsyncIterator[Phone]:
     """A telephone on a TCP or TLS connection."""
     phone = Phone()
     name = "localhost" if tls else None
     reader, writer = await asyncio.open_connection(
-        "127.0.0.1", endpoint_port, ssl=tls, server_hostname=name
+        host, endpoint_port, ssl=tls, server_hostname=name
     )
     phone.carrier = "TLS" if tls else "TCP"
-    phone.host, phone.port = writer.get_extra_info("sockname")
+    name, phone.port, *_ = writer.get_extra_info("sockname")
+    phone.host = f"[{name}]" if ":" in name else name
     phone.write, phone.close = writer.write, writer.close
     async with asyncio.TaskGroup() as tasks:
         reading = tasks.create_task(_read(reader, phone))
@@ -230,6 +235,26 @@ async def stream_phone(
         finally:
             reading.cancel()
             writer.close()
+
+
+@asynccontextmanager
+async def called_phone(tls: TlsFiles) -> AsyncIterator[Phone]:
+    """A telephone that takes a connection over TLS; ``port`` is where."""
+    assert tls.certificate is not None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tls.certificate, tls.key)
+    phone = Phone()
+    phone.carrier = "TLS"
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        phone.write = writer.write
+        await _read(reader, phone)
+        writer.close()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0, ssl=context)
+    phone.port = server.sockets[0].getsockname()[1]
+    async with server:
+        yield phone
 
 
 async def _read(reader: asyncio.StreamReader, phone: Phone) -> None:

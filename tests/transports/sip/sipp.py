@@ -25,15 +25,17 @@ def require(program: str, package: str) -> str:
 
 
 class Sipp:
-    """Runs scenarios against one port; a scenario that isn't one of ours is built into sipp."""
+    """Runs scenarios against one port; a scenario that isn't one of ours is built into sipp.
+    ``host`` is its own address and ours."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
+        self._host = f"[{host}]" if ":" in host else host
         self._program = require("sipp", "sip-tester")
         self._folder = folder
 
     async def call(self, port: int, scenario: str, *options: str) -> None:
         """Call ``port`` and fail with what sipp says went wrong."""
-        calling = await self.start(f"127.0.0.1:{port}", scenario, *options)
+        calling = await self.start(f"{self._host}:{port}", scenario, *options)
         try:
             code = await calling.wait()
         finally:
@@ -51,7 +53,7 @@ class Sipp:
             self._program,
             *chosen,
             *([address] if address else []),
-            *("-s", "demo", "-i", "127.0.0.1", "-mi", "127.0.0.1", "-nostdin", "-trace_err"),
+            *("-s", "demo", "-i", self._host, "-mi", self._host, "-nostdin", "-trace_err"),
             *("-timeout", f"{LIMIT_S}s", "-timeout_error", "-m", "1"),
             *options,
             cwd=self._folder,

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from parley.transports.sip.digest import Guard
+from parley.transports.sip.digest import EVERY, Guard
 from parley.transports.sip.door import Door, Pass, Turned
 from parley.transports.sip.message import Request
 from parley.transports.sip.options import Account, SipOptions
@@ -118,7 +118,7 @@ def test_the_registrar_may_call() -> None:
 
 @pytest.mark.parametrize("choice", [0, 1])
 async def test_a_caller_with_the_password_is_known(opened, desk: Desk, choice: int) -> None:
-    endpoint = await opened(users=USERS)
+    endpoint = await opened(users=USERS, digests=EVERY)
     async with udp_phone(endpoint.port) as phone:
         challenges = await challenged(phone)
         await phone.call(cseq=2, extra=credentials(challenges[choice]))
@@ -127,13 +127,33 @@ async def test_a_caller_with_the_password_is_known(opened, desk: Desk, choice: i
     assert desk.invites[0].user == "ann" and not desk.invites[0].is_trusted
 
 
+async def test_telephones_are_offered_nothing_that_some_give_up_at(opened) -> None:
+    endpoint = await opened(users=USERS)
+    async with udp_phone(endpoint.port) as phone:
+        challenges = await challenged(phone)
+
+    assert [re.findall("algorithm=([^,]+)", each)[0] for each in challenges] == ["MD5"]
+
+
+async def test_a_weaker_proof_than_the_one_asked_for_is_wrong(opened, desk: Desk) -> None:
+    endpoint = await opened(users=USERS, digests=("SHA-256",))
+    async with udp_phone(endpoint.port) as phone:
+        (challenge,) = await challenged(phone)
+        weaker = challenge.replace("SHA-256", "MD5")
+        phone.say(phone.invite(cseq=2, extra=credentials(weaker)))
+        again: Seen = await phone.hear(401)
+        await phone.call(cseq=3, extra=credentials(challenge))
+
+    assert "wrong" in again.header("reason") and len(desk.invites) == 1
+
+
 @pytest.mark.parametrize("wrong", [{"password": "please"}, {"name": "eve"}, {"name": "ANN"}])
 async def test_a_wrong_name_or_password_is_asked_again(
     opened, desk: Desk, wrong: dict[str, str]
 ) -> None:
     endpoint = await opened(users=USERS)
     async with udp_phone(endpoint.port) as phone:
-        (challenge, _) = await challenged(phone)
+        (challenge,) = await challenged(phone)
         phone.say(phone.invite(cseq=2, extra=credentials(challenge, **wrong)))
         again: Seen = await phone.hear(401)
 

@@ -31,6 +31,12 @@ class Desk:
         said = self._capsys.readouterr()
         return code, said.out + said.err
 
+    async def key(self, name: str, scopes: str) -> str:
+        _, said = await self.type("keys", "create", "--name", name, "--scopes", scopes)
+        key = re.search(r"pk_\S+", said)
+        assert key is not None
+        return key[0]
+
     def set(self, name: str, value: str) -> None:
         self._monkeypatch.setenv(name, value)
 
@@ -49,10 +55,9 @@ async def test_a_command_calls_somebody_and_follows_the_call(tmp_path: Path, des
         callee = Callee(caller)
         call = ("call", callee.address, "--url", server.url.replace("localhost", "127.0.0.1"))
         closed = await desk.type(*call)
-        scopes = ("--scopes", "outbound,calls")
-        key = re.search(r"pk_\S+", (await desk.type("keys", "create", "--name", "me", *scopes))[1])
-        assert key is not None
-        desk.set("PARLEY_KEY", key[0])
+        desk.set("PARLEY_KEY", await desk.key("half", "outbound"))
+        unseen = await desk.type(*call)
+        desk.set("PARLEY_KEY", await desk.key("me", "outbound,calls"))
         busy = asyncio.create_task(desk.type(*call))
         await callee.refuse("486 Busy Here")
         told_busy = await busy
@@ -63,6 +68,7 @@ async def test_a_command_calls_somebody_and_follows_the_call(tmp_path: Path, des
         told = await answered
 
     assert closed[0] == 2 and "scope outbound" in closed[1]
+    assert unseen[0] == 2 and "Calling" not in unseen[1] and "outbound,calls" in unseen[1]
     assert told_busy[0] == 1 and "The call is over: busy." in told_busy[1]
     assert told[0] == 0
     assert "Somebody answered." in told[1] and "  agent: " in told[1]

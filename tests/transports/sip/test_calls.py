@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from parley.core.errors import CallNotLive, InvalidValue, NotSupported, UnsupportedMedia
-from parley.transports.sip.call import Ending, SipDialog
+from parley.transports.sip.call import SipDialog
+from parley.transports.sip.ending import Ending
 from parley.transports.sip.endpoint import SipEndpoint
 from tests.transports.sip.conftest import Desk
 from tests.transports.sip.phone import SDP, SDP_LINE, Phone, Seen, udp_phone

@@ -22,6 +22,7 @@ from tests.caller_voice import CALLER_HZ, CallerVoice
 from tests.session.fakes import agent_with
 from tests.transports.sip.callee import Callee
 from tests.transports.sip.caller import phone_caller
+from tests.transports.sip.phone import SDP_LINE
 from tests.transports.sip.switchboard import Switchboard, switchboard
 
 ANSWERED = ["call_started", "call_ringing", "media_started"]
@@ -63,6 +64,23 @@ async def test_somebody_who_answers_is_spoken_to_and_heard(listening: Listening)
         assert invite.header("x-campaign") == "7"
         assert said.text == "what time is it"
         assert ended.reason == "caller"
+        assert await board.is_free()
+
+
+async def test_whoever_answers_second_ends_nobody_elses_call(listening: Listening):
+    async with called(listening) as (board, callee):
+        await dial(board, callee)
+        invite = await callee.answer()
+        await board.until("media_started")
+        first, callee.phone.tag = callee.phone.tag, "second"
+        callee.phone.reply(invite, "200 OK", SDP_LINE, callee.caller.sdp)
+        goodbye = await callee.phone.hear("BYE")
+        callee.phone.reply(goodbye, "200 OK")
+        callee.phone.tag = first
+        callee.caller.leave()
+
+        assert goodbye.to_tag == "second"
+        assert (await board.until("call_ended")).reason == "caller"
         assert await board.is_free()
 
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from parley.core.errors import BadSettings
+from parley.engines.found import find_engines
+from parley.engines.notes import settings_notes
 from parley.settings import Settings, load_settings
 from parley.transports.sip.options import SipOptions
+from parley.transports.sip.telephone import Telephone, TelephoneHost, TelephoneOptions
+from parley.transports.wheel import Wheel
 
 NOWHERE = Path("/nowhere/.env")
 
@@ -85,3 +90,42 @@ def test_an_unguarded_telephone_is_refused(anonymous: str) -> None:
 
     with pytest.raises(BadSettings, match="PARLEY_SIP_PEERS"):
         load(sip_host="0.0.0.0", **flags).require_safe_telephone()
+
+
+@pytest.mark.parametrize("username", ["", "sip:501@pbx.example.org", "501@pbx.example.org"])
+def test_an_extension_has_a_name_of_its_own(username: str) -> None:
+    pbx = {"sip": "on", "sip_registrar": "sip:pbx.example.org"}
+    wrong, right = load(**pbx, sip_username=username), load(**pbx, sip_username="501")
+
+    with pytest.raises(BadSettings, match="PARLEY_SIP_USERNAME"):
+        wrong.require_safe_telephone()
+    right.require_safe_telephone()
+
+
+def test_settings_of_a_telephone_that_is_off_are_told_of() -> None:
+    given = {"sip_registrar": "sip:pbx.example.org", "sip_peers": "10.0.0.5"}
+
+    notes = settings_notes(load(**given), find_engines())
+
+    assert [note for note in notes if "PARLEY_SIP_REGISTRAR has no effect" in note]
+    assert load(**given, mi_ip="127.0.0.1").sip_in_vain == ["PARLEY_SIP_REGISTRAR"]
+    assert load(**given, sip="on").sip_in_vain == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "shown"),
+    [
+        ({"sip_host": "127.0.0.1"}, "sip:127.0.0.1:5060"),
+        ({"sip_host": "0.0.0.0"}, "sip:localhost:5060"),
+        ({"sip_host": "0.0.0.0", "sip_public_host": "voice.example"}, "sip:voice.example:5060"),
+    ],
+)
+def test_the_address_that_a_start_names_can_be_dialled(
+    settings: dict[str, str], shown: str
+) -> None:
+    options = TelephoneOptions.from_settings(load(**settings))
+
+    # Nobody calls it.
+    telephone = Telephone(options, cast(TelephoneHost, None), Wheel())
+
+    assert telephone.address == shown

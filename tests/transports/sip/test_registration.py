@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from parley.transports.sip.options import Account
 from tests.transports.sip.conftest import Desk
@@ -74,6 +75,18 @@ async def test_a_pbx_that_refuses_is_asked_again_later(pbx: Phone, extension: An
     pbx.reply(second, "200 OK")
 
     await extension.registration.is_registered.wait()
+
+
+async def test_the_log_says_why_a_pbx_refuses_and_what_to_look_at(
+    pbx: Phone, extension: Any
+) -> None:
+    with capture_logs() as logs:
+        pbx.reply(await pbx.hear("REGISTER"), "403 Not You")
+        await pbx.hear("REGISTER")
+
+    told = next(each for each in logs if each["event"] == "sip_registration_failed")
+    assert (told["status"], told["why"]) == (403, "Not You")
+    assert "PARLEY_SIP_PASSWORD" in told["hint"]
 
 
 async def test_the_pbx_may_call_its_extension(pbx: Phone, extension: Any, desk: Desk) -> None:

@@ -27,7 +27,7 @@ from tests.caller_voice import CALLER_HZ, CallerVoice
 from tests.session.fakes import agent_with
 from tests.transports.sip.baresip import baresip
 from tests.transports.sip.caller import phone_caller
-from tests.transports.sip.phone import stream_phone
+from tests.transports.sip.phone import SDP_LINE, Phone, Seen, called_phone, stream_phone
 from tests.transports.sip.rtp.far_end import sdp
 from tests.transports.sip.switchboard import Switchboard, switchboard
 
@@ -101,6 +101,65 @@ async def test_where_it_is_required_nobody_is_called_without(listening: Listenin
     assert ended.reason == "unreachable"
     assert "488" in failed.message
     assert there.events == []
+
+
+async def answer_without_sound(phone: Phone) -> Seen:
+    """Take a call as one does who takes no encrypted sound: all well, and the port is 0."""
+    invite = await phone.hear("INVITE")
+    phone.reply(invite, "200 OK", SDP_LINE, sdp(0, profile="RTP/SAVP"))
+    await phone.hear("ACK")
+    phone.reply(await phone.hear("BYE"), "200 OK")
+    return invite
+
+
+async def test_who_answers_without_the_encrypted_sound_is_called_once_more_without(
+    listening: Listening, tls: TlsFiles
+):
+    trusting = {"tls": TlsFiles(authorities=tls.authorities)}
+    async with (
+        called_phone(tls) as phone,
+        switchboard(listening, sip=trusting, secrecy="allowed") as board,
+        phone_caller(9) as ears,
+    ):
+        target = f"sips:bob@localhost:{phone.port}"
+        await board.telephone.dial(Dial(target=target, tenant="default"))
+        first = await answer_without_sound(phone)
+        second = await phone.hear("INVITE")
+        phone.reply(second, "200 OK", SDP_LINE, ears.sdp)
+        await phone.hear("ACK")
+        ears.begin(second.body)
+        await ears.hear(10)
+        (await board.control()).end("agent")
+        phone.reply(await phone.hear("BYE"), "200 OK")
+
+        assert (await board.until("call_ended")).reason == "agent"
+        assert await board.is_free()
+    assert ["RTP/SAVP" in first.body, "RTP/AVP" in second.body] == [True, True]
+    assert "crypto" not in second.body
+    assert first.header("call-id") != second.header("call-id")
+
+
+@pytest.mark.parametrize(("secrecy", "calls"), [("required", 1), ("allowed", 2)])
+async def test_who_answers_without_any_sound_is_not_called_for_ever(
+    secrecy: Secrecy, calls: int, listening: Listening, tls: TlsFiles
+):
+    trusting = {"tls": TlsFiles(authorities=tls.authorities)}
+    async with (
+        called_phone(tls) as phone,
+        switchboard(listening, sip=trusting, secrecy=secrecy) as board,
+    ):
+        target = f"sips:bob@localhost:{phone.port}"
+        await board.telephone.dial(Dial(target=target, tenant="default"))
+        for _ in range(calls):
+            await answer_without_sound(phone)
+        failed = await board.until("call_failed")
+
+        assert (await board.until("call_ended")).reason == "unreachable"
+        assert await board.is_free()
+        assert phone.heard() == []
+    kind = "encrypted audio" if secrecy == "required" else "audio"
+    assert failed.message.endswith(f"The far side takes no {kind}.")
+    assert failed.code == "call_not_taken"
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,21 @@ async def test_a_telephone_that_everybody_could_reach_is_refused_at_the_start(tm
     assert b"Traceback" not in said
 
 
+async def test_a_rule_for_a_tenant_that_nobody_made_is_refused_at_the_start(tmp_path: Path):
+    environment = {
+        **TELEPHONE,
+        "PARLEY_SIP_AGENTS": "900=acme:receptionist",
+        "LOG_LEVEL": "WARNING",
+    }
+
+    process = await begin_server(tmp_path, environment)
+    _, said = await process.communicate()
+
+    assert process.returncode not in (0, None)
+    assert b"in 900=acme:receptionist there is no tenant 'acme'. Correct it" in said
+    assert b"Traceback" not in said
+
+
 def test_without_a_telephone_none_of_it_is_loaded():
     script = "import sys, parley.app; print([m for m in sys.modules if '.sip' in m])"
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from parley.core.errors import BadSettings
-from parley.transports.sip.call import Ending, SipDialog
+from parley.transports.sip.call import SipDialog
+from parley.transports.sip.ending import Ending
 from parley.transports.sip.endpoint import SipEndpoint
 from parley.transports.sip.framing import Framer
 from parley.transports.sip.grammar import Malformed

@@ -14,7 +14,7 @@ from aiortc.rtp import RtpPacket
 from parley.core.call import CallInfo
 from parley.core.errors import QuotaExceeded
 from parley.session.admission import Reservation
-from parley.session.run import GOODBYE_LIMIT_S
+from parley.session.last_words import GOODBYE_LIMIT_S
 from parley.session.turns import Listening
 from parley.testing.engines import FakeTranscriber
 from parley.testing.speech import FakeSynthesizer

@@ -229,14 +229,14 @@ async def test_keys_are_pressed_one_after_the_other_and_told_to_nobody(
 
 async def test_a_number_is_typed_over_the_question(listening: Listening):
     mind = Mind(("collect_order", {"prompt": "one two three four five six seven eight nine"}))
-    tts = FakeSynthesizer(word_ms=400)
+    tts = FakeSynthesizer(word_ms=4000)
     wanted = {"keypad": {"collect": {"order": {"digits": 4}}}}
     async with talking(listening, mind, wanted, tts=tts) as (board, caller):
         await caller.hear(200)
         caller.sound.play(keys("4711"), caller.far_port)
         stopped = await board.until("agent_speech_stopped")
 
-        assert stopped.played_ms < 3600
+        assert stopped.played_ms < 36_000
         assert await mind.told() == [
             {"status": "complete", "digits": "4711", "spoken": "4 7 1 1", "by": "keys"}
         ]
@@ -343,11 +343,12 @@ async def test_who_stops_typing_is_not_waited_for_for_ever(
 def folder(tmp_path: Path) -> Path:
     """An agent's folder, with a recording of one second."""
     (tmp_path / "recordings").mkdir()
-    with wave.open(str(tmp_path / "recordings" / "notice.wav"), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(CALLER_HZ)
-        file.writeframes((3000).to_bytes(2, "little") * CALLER_HZ)
+    for name, length_s in (("notice.wav", 1), ("story.wav", 30)):
+        with wave.open(str(tmp_path / "recordings" / name), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(CALLER_HZ)
+            file.writeframes((3000).to_bytes(2, "little") * CALLER_HZ * length_s)
     return tmp_path
 
 
@@ -360,14 +361,14 @@ async def test_a_recording_is_heard_to_its_end(listening: Listening, folder: Pat
 
 async def test_speech_stops_a_recording(listening: Listening, folder: Path):
     words = await CallerVoice()("what time is it")
-    mind = Mind(("play_recording", {"name": "notice.wav"}))
+    mind = Mind(("play_recording", {"name": "story.wav"}))
     async with talking(listening, mind, "recordings", folder=folder) as (board, caller):
         await caller.hear(200)
         await caller.speak(words)
         stopped = await board.until("agent_speech_stopped")
         ended = await board.until("tool_ended")
 
-        assert (stopped.played_ms < 950, ended.error) == (True, "cancelled")
+        assert (stopped.played_ms < 29_000, ended.error) == (True, "cancelled")
 
 
 async def test_speech_stops_no_recording_that_must_be_heard(listening: Listening, folder: Path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
+from structlog.testing import capture_logs
 
 from parley.core.call import CallInfo
 from parley.core.errors import BadSettings, NotReady, QuotaExceeded
@@ -186,6 +187,32 @@ async def test_a_rule_that_names_nobody_is_refused_at_the_start(rule: str, liste
     with pytest.raises(BadSettings, match="PARLEY_SIP_AGENTS: in 200="):
         async with switchboard(listening, agents=[AGENT, OURS], rules=[rule]):
             raise AssertionError("it listens")
+
+
+async def test_a_rule_that_names_no_tenant_is_refused_at_the_start(listening: Listening):
+    rules = ["900=acme:desk", "901=acmee:desk"]
+
+    with pytest.raises(BadSettings, match=r"901=acmee:desk there is no tenant 'acmee'") as raised:
+        async with switchboard(listening, agents=[AGENT, DESK], tenants={"acme"}, rules=rules):
+            raise AssertionError("it listens")
+
+    assert "parley tenants set acmee" in (raised.value.hint or "")
+
+
+async def test_a_tenant_that_went_away_is_stood_in_for_by_nobody(listening: Listening):
+    agents, tenants = [AGENT, DESK], {"acme"}
+    async with (
+        switchboard(listening, agents=agents, tenants=tenants, rules=["900=acme:desk"]) as board,
+        phone_caller(board.telephone.endpoint.port) as caller,
+    ):
+        tenants.clear()
+        with capture_logs() as told:
+            refusal = await caller.refused("900")
+
+    warned = [line for line in told if line["event"] == "sip_rule_without_tenant"]
+    assert (refusal.status, "acme" in refusal.text) == (404, False)
+    assert [(line["rule"], line["tenant"]) for line in warned] == [("900=acme:desk", "acme")]
+    assert board.events == []
 
 
 class _Refuses:

@@ -29,6 +29,8 @@ class Host(Protocol):
 
     def agent(self, name: str, tenant: str) -> Agent: ...
 
+    def has_tenant(self, name: str) -> bool: ...
+
     def admit(self, call: CallInfo) -> Place: ...
 
     def start(self, place: Place, media: CallMedia) -> SessionControl: ...
@@ -47,7 +49,7 @@ class Attendant:
         own_names: frozenset[str] = frozenset(),
         rules: Sequence[AgentRule] = (),
     ) -> None:
-        """Raises ``BadSettings`` where a rule names an agent that there isn't."""
+        """Raises ``BadSettings`` where a rule names an agent or a tenant that there isn't."""
         require_agents(rules, host)
         self._host = host
         self._make_line = make_line

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from parley.core.errors import CallNotLive, FarSideRefused, ParleyError, UnsupportedMedia
@@ -13,23 +12,23 @@ from parley.transports.sip.addresses import Address
 from parley.transports.sip.bodies import content_type, sdp_of, with_sdp
 from parley.transports.sip.callbacks import changes_nothing, knows_no_type, wants_nothing
 from parley.transports.sip.dialog import Dialog
+from parley.transports.sip.ending import Ending
 from parley.transports.sip.grammar import Malformed, loose_parameters, printable
 from parley.transports.sip.line import Line
 from parley.transports.sip.message import Request, Response
-from parley.transports.sip.replies import ACCEPT, ALLOW, UNSERVED, Lines, reason_line, reply
+from parley.transports.sip.replies import (
+    ACCEPT,
+    ALLOW,
+    UNSERVED,
+    Lines,
+    reason_line,
+    reply,
+    warning_line,
+)
 from parley.transports.sip.server_transaction import ServerTransaction
 from parley.transports.sip.transfer import Transfer
 
 CHANGE_TRIES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """Why a call is over. ``by``: the ``far`` side hung up, we (``us``) did, or the far side was
-    ``lost``: it answered nothing, or says that it knows of no call."""
-
-    by: Literal["far", "us", "lost"]
-    reason: str = ""
 
 
 class SipDialog:
@@ -236,7 +235,8 @@ class SipDialog:
         except Malformed:
             self._reply(transaction, 400)
         except ParleyError as error:
-            self._reply(transaction, 488, reason_line(488, error.message))
+            lines = [*reason_line(488, error.message), *warning_line(error)]
+            self._reply(transaction, 488, lines)
         finally:
             self._is_theirs_pending = False
             # After any answer this is nothing; nobody is left without one.

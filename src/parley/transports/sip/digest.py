@@ -7,7 +7,7 @@ import hmac
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +22,8 @@ _HASHES: Mapping[str, Callable[[bytes], str]] = {
     "SHA-256": lambda data: hashlib.sha256(data).hexdigest(),
     "MD5": lambda data: hashlib.md5(data, usedforsecurity=False).hexdigest(),
 }
+EVERY = tuple(_HASHES)
+"""All algorithms, the better one first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +61,17 @@ class Guard:
         users: Mapping[str, str],
         realm: str,
         clock: Callable[[], float] = time.monotonic,
+        algorithms: Sequence[str] = EVERY,
     ) -> None:
         self._users = users
         self._realm = realm
+        self._algorithms = algorithms
         self._clock = clock
         self._key = secrets.token_bytes(32)
         self._counts: OrderedDict[str, int] = OrderedDict()
 
     def challenges(self, host: str, *, is_stale: bool = False) -> list[tuple[str, str]]:
-        """The headers of a 401, the better algorithm first."""
+        """The headers of a 401: one for each algorithm."""
         nonce = self._make_nonce(host)
         stale = ", stale=true" if is_stale else ""
         return [
@@ -76,7 +80,7 @@ class Guard:
                 f'Digest realm={quote(self._realm)}, nonce="{nonce}", algorithm={algorithm}, '
                 f'qop="auth"{stale}',
             )
-            for algorithm in _HASHES
+            for algorithm in self._algorithms
         ]
 
     def check(self, request: Request, host: str) -> tuple[Verdict, str]:
@@ -102,7 +106,7 @@ class Guard:
             given.get("nc", ""),
         )
         # The URI may differ from the request's: proxies on the way rewrite that one.
-        if algorithm not in _HASHES or claim.qop != "auth":
+        if algorithm not in self._algorithms or claim.qop != "auth":
             return "wrong", ""
         # An unknown name takes as long as a wrong password.
         proof = claim.proof(self._users.get(name, secrets.token_hex(8)))

@@ -35,7 +35,9 @@ class Door:
 
     def __init__(self, options: SipOptions, clock: Callable[[], float] = time.monotonic) -> None:
         self._options = options
-        self._guard = Guard(options.users, options.realm, clock) if options.users else None
+        self._guard = (
+            Guard(options.users, options.realm, clock, options.digests) if options.users else None
+        )
         self._rate = Rate(options.calls_per_s, clock)
         self.registrars: set[str] = set()
         """Addresses of the PBX that we registered with: it may call us."""

@@ -79,7 +79,8 @@ class SipEndpoint:
         except OSError as error:
             await self._sockets.close()
             raise BadSettings(
-                f"SIP can't listen on {self._options.host}:{self._options.port}: {error}.",
+                f"SIP can't listen on {write_host(self._options.host)}:{self._options.port}: "
+                f"{error}.",
                 hint="Another program may have the port: set PARLEY_SIP_PORT or PARLEY_SIP_HOST.",
             ) from error
         if self._options.account.registrar:

@@ -99,9 +99,11 @@ class IncomingInvite:
         call.remote_sdp = self.offer or described
         return call
 
-    def reject(self, status: int, reason: str = "", retry_after_s: float = 0) -> None:
-        """Refuse the call; ``reason`` is told in a Reason header."""
-        self._respond(status, [*reason_line(status, reason), *retry_line(retry_after_s)])
+    def reject(
+        self, status: int, reason: str = "", retry_after_s: float = 0, more: Lines = ()
+    ) -> None:
+        """Refuse the call; ``reason`` is told in a Reason header, and ``more`` are others."""
+        self._respond(status, [*reason_line(status, reason), *retry_line(retry_after_s), *more])
         self._leave()
 
     def _respond(self, status: int, lines: Lines = ()) -> None:

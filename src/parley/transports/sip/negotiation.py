@@ -6,7 +6,7 @@ import ipaddress
 import secrets
 from dataclasses import dataclass, replace
 
-from parley.core.errors import BadOffer, IncompatibleOffer
+from parley.core.errors import BadOffer, IncompatibleAddress, IncompatibleOffer
 from parley.transports.sip.agreement import (
     Address,
     Negotiated,
@@ -176,14 +176,8 @@ class Negotiation:
 
     def accept(self, answer: str) -> Negotiated:
         """Take the answer to our offer. Raises ``BadOffer``; nothing changes then."""
-        media = read_description(answer).media
-        index = self._index if self._index < len(media) else 0
+        media, index, key_in = self._audio_in(answer)
         theirs = media[index]
-        if theirs.kind != "audio" or not theirs.port:
-            raise IncompatibleOffer("The far side takes no audio.")
-        key_in = next((c for c in theirs.crypto if self._fits(c)), None)
-        if (key_in is None) != (self._key is None):
-            raise IncompatibleOffer("The answer is not as secret as the offer.")
         for number, codec in codecs_in(theirs).items():
             heard = next((n for n, c in self._offered.items() if c is codec), None)
             if heard is not None:
@@ -194,6 +188,29 @@ class Negotiation:
                 self._media, self._index, self.wish = media, index, wish
                 return self.agreed
         raise IncompatibleOffer("The far side answered with no codec that was offered.")
+
+    def refuses_secrecy(self, answer: str) -> bool:
+        """Whether our offer was encrypted and the answer to it isn't; nothing changes."""
+        try:
+            self._audio_in(answer)
+        except IncompatibleOffer:
+            return self._key is not None
+        except BadOffer:
+            return False
+        return False
+
+    def _audio_in(self, answer: str) -> tuple[tuple[Media, ...], int, Crypto | None]:
+        """The media of an answer, which of them is ours, and with which key."""
+        media = read_description(answer).media
+        index = self._index if self._index < len(media) else 0
+        theirs = media[index]
+        if theirs.kind != "audio" or not theirs.port:
+            sound = "encrypted audio" if self._key is not None else "audio"
+            raise IncompatibleOffer(f"The far side takes no {sound}.")
+        key_in = next((c for c in theirs.crypto if self._fits(c)), None)
+        if (key_in is None) != (self._key is None):
+            raise IncompatibleOffer("The answer is not as secret as the offer.")
+        return media, index, key_in
 
     def _fits(self, theirs: Crypto) -> bool:
         own = self._key
@@ -243,7 +260,7 @@ class Negotiation:
         if address.is_multicast or str(address) == "255.255.255.255":
             raise BadOffer(f"Sound for one caller isn't sent to {address}.")
         if address.version != (6 if ":" in self.ours.host else 4):
-            raise IncompatibleOffer(f"{address} can't be reached from {self.ours.host}.")
+            raise IncompatibleAddress(f"{address} can't be reached from {self.ours.host}.")
         return str(address), port
 
     def _section(self, protocol: str, formats: list[int], lines: list[str]) -> list[str]:

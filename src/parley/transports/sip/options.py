@@ -11,9 +11,16 @@ from pathlib import Path
 from parley.core.errors import BadSettings
 from parley.settings import Settings
 from parley.transports.sip.addresses import SipUri
+from parley.transports.sip.digest import EVERY
 from parley.transports.sip.grammar import Malformed
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_DIGESTS: Mapping[str, tuple[str, ...]] = {
+    "md5": ("MD5",),
+    "sha256": ("SHA-256",),
+    "both": EVERY,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +79,8 @@ class SipOptions:
 
     ``port`` 0 takes any free one. ``public_host`` is what peers are told instead of the address
     listened on. Callers from ``peers`` need no password; others need one of ``users`` (name to
-    password); with neither, everybody may call. ``calls_per_s`` 0 sets no limit. ``t1_s`` is RFC
-    3261's; every other time of the protocol follows from it.
+    password), proven by one of ``digests``; with neither, everybody may call. ``calls_per_s`` 0
+    sets no limit. ``t1_s`` is RFC 3261's; every other time of the protocol follows from it.
     """
 
     host: str = "127.0.0.1"
@@ -84,6 +91,7 @@ class SipOptions:
     peers: tuple[Network, ...] = ()
     users: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     realm: str = "parley"
+    digests: tuple[str, ...] = ("MD5",)
     account: Account = Account()
     proxy: str = ""
     calls_per_s: float = 0.0
@@ -108,6 +116,7 @@ class SipOptions:
             peers=settings.sip_peers,
             users=settings.sip_accounts,
             realm=settings.sip_realm,
+            digests=_DIGESTS[settings.sip_digest],
             account=Account(
                 settings.sip_registrar,
                 settings.sip_username,

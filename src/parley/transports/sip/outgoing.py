@@ -194,8 +194,9 @@ class OutgoingCall:
         """Somebody answered: the first to do so has the call, any other is told goodbye."""
         call = self._calls.get(response.to_tag)
         if call is None:
-            call = self._begin(response)
-            self._calls[response.to_tag] = call
+            call = self._calls[response.to_tag] = self._begin(response)
+            if self._prepare is not None and self._giving_up is None and len(self._calls) == 1:
+                self._prepare(call)
         call.acknowledge(response)
         is_wanted = self._giving_up is None and len(self._calls) == 1
         if is_wanted:
@@ -211,10 +212,7 @@ class OutgoingCall:
             answer = sdp_of(response)
         except UnsupportedMedia:
             answer = ""
-        call = SipDialog(self._line, dialog, answer)
-        if self._prepare is not None:
-            self._prepare(call)
-        return call
+        return SipDialog(self._line, dialog, answer)
 
     def _conclude(self, response: Response) -> None:
         if not response.is_success:

@@ -33,6 +33,7 @@ log = get_logger(__name__)
 
 RETRY_AFTER_S = 5
 MAX_STRANGERS = 1000
+UNSERVED_WHY = {"REGISTER": "nobody registers here: call without"}
 
 
 class Refusal(Exception):
@@ -160,7 +161,7 @@ class Reception:
     def _require_known(self, request: Request) -> None:
         """Refuse methods and extensions that we don't have."""
         if request.method in UNSERVED:
-            raise Refusal(405, [ALLOW])
+            raise Refusal(405, [ALLOW], UNSERVED_WHY.get(request.method, ""))
         if request.method not in METHODS:
             raise Refusal(501, [ALLOW])
         required = request.headers.listed("require")

@@ -19,6 +19,16 @@ log = get_logger(__name__)
 
 LONGEST_WAIT_S = 300.0
 
+_PASSWORD = "Are PARLEY_SIP_USERNAME and PARLEY_SIP_PASSWORD those of the extension?"
+_HINTS = {
+    401: _PASSWORD,
+    403: _PASSWORD,
+    404: "Does the PBX have the extension PARLEY_SIP_USERNAME?",
+    407: _PASSWORD,
+    408: "Nobody answers: is PARLEY_SIP_REGISTRAR right, and does a firewall let SIP through?",
+    503: "Is PARLEY_SIP_REGISTRAR right, and the PBX running?",
+}
+
 
 class Registration:
     """Keeps us registered for as long as ``keep`` runs. ``is_registered`` says how it stands."""
@@ -81,7 +91,11 @@ class Registration:
             log.info("sip_registered", registrar=self._registrar.text)
         elif is_new:
             log.warning(
-                "sip_registration_failed", registrar=self._registrar.text, status=response.status
+                "sip_registration_failed",
+                registrar=self._registrar.text,
+                status=response.status,
+                why=response.phrase,
+                hint=_HINTS.get(response.status, ""),
             )
 
     def _raise_wish(self, response: Response) -> bool:
@@ -116,8 +130,8 @@ class Registration:
                 contact = self._line.contact(flow, self._line.options.account.username)
                 request = self._request(contact, expires_s, extra)
                 transaction = await self._line.transactions.send(request, flow)
-            except ConnectFailed:
-                return Response(status=503)
+            except ConnectFailed as error:
+                return Response(status=503, phrase=error.message)
             response = await asyncio.shield(transaction.final)
             proof = self._line.proof(request, response)
             if is_last or proof is None:

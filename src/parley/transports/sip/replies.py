@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from parley.core.errors import IncompatibleAddress, ParleyError
 from parley.transports.sip.grammar import quote, split_list
 from parley.transports.sip.message import Headers, Request, Response, phrase_of
 from parley.transports.sip.sockets import Flow
@@ -77,6 +78,13 @@ def reason_line(status: int, text: str) -> list[tuple[str, str]]:
     if not text:
         return []
     return [("Reason", f"SIP;cause={status};text={quote(text)}")]
+
+
+def warning_line(error: ParleyError) -> list[tuple[str, str]]:
+    """What RFC 3261 (20.43) has a number for."""
+    if not isinstance(error, IncompatibleAddress):
+        return []
+    return [("Warning", f"301 {PRODUCT} {quote(error.message)}")]
 
 
 def retry_line(retry_after_s: float) -> list[tuple[str, str]]:

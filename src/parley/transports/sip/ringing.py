@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from parley.transports.sip.addresses import Carrier
-from parley.transports.sip.call import Ending
+from parley.transports.sip.ending import Ending
+from parley.transports.sip.replies import Lines
 
 
 class Answered(Protocol):
@@ -68,4 +69,6 @@ class Ringing(Protocol):
 
     async def answer(self, sdp: str, prepare: Callable[[Answered], None]) -> Answered: ...
 
-    def reject(self, status: int, reason: str = "", retry_after_s: float = 0) -> None: ...
+    def reject(
+        self, status: int, reason: str = "", retry_after_s: float = 0, more: Lines = ()
+    ) -> None: ...

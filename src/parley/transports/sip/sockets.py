@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,6 +14,13 @@ from parley.core.errors import ConnectFailed, ParleyError
 from parley.core.log import get_logger
 from parley.transports.sip.addresses import USUAL_PORT, Carrier, Hop
 from parley.transports.sip.connection import Connection
+from parley.transports.sip.families import (
+    ANYWHERE,
+    address_towards,
+    listened_at,
+    open_datagrams,
+    version_of,
+)
 from parley.transports.sip.options import SipOptions
 
 log = get_logger(__name__)
@@ -97,7 +103,7 @@ class Sockets:
         self._take_datagram = take_datagram
         self._take_message = take_message
         self._servers: list[asyncio.Server] = []
-        self._wire: asyncio.DatagramTransport | None = None
+        self._wires: dict[str, asyncio.DatagramTransport] = {}
         self._connections: dict[tuple[Carrier, str, int], Connection] = {}
         self._opening: dict[Hop, asyncio.Lock] = {}
         self._trust: ssl.SSLContext | None = None
@@ -107,36 +113,38 @@ class Sockets:
     async def open(self) -> None:
         """Bind everything. Raises ``OSError`` where an address can't be had."""
         tls = self._options.tls.for_listening()
+        hosts = await listened_at(self._options.host)
         tries = 1 if self._options.port else _TRIES
         for left in reversed(range(tries)):
             try:
-                await self._bind()
+                await self._bind(hosts)
                 break
             except OSError:
                 await self.close()
                 if not left:
                     raise
         if tls is not None:
-            server = await self._serve("tls", self._options.tls_port, ssl=tls, **_HANDSHAKE)
-            self.tls_port = server.sockets[0].getsockname()[1]
+            extra = {"ssl": tls, **_HANDSHAKE}
+            self.tls_port = await self._serve("tls", hosts, self._options.tls_port, **extra)
 
-    async def _bind(self) -> None:
-        """UDP and TCP on the same port; a free one of both where any will do."""
+    async def _bind(self, hosts: Sequence[str]) -> None:
+        """UDP and TCP on the same port everywhere; one that is free where any will do."""
         loop = asyncio.get_running_loop()
-        server = await self._serve("tcp", self._options.port)
-        self.port = server.sockets[0].getsockname()[1]
-        wire, _ = await loop.create_datagram_endpoint(
-            lambda: _Datagrams(self._take_datagram), (self._options.host, self.port)
-        )
-        self._wire = wire
+        self.port = await self._serve("tcp", hosts, self._options.port)
+        for host in hosts:
+            self._wires[host], _ = await loop.create_datagram_endpoint(
+                lambda: _Datagrams(self._take_datagram), sock=open_datagrams(host, self.port)
+            )
 
-    async def _serve(self, carrier: Carrier, port: int, **extra: Any) -> asyncio.Server:
+    async def _serve(self, carrier: Carrier, hosts: Sequence[str], port: int, **extra: Any) -> int:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(
-            lambda: self._connection(carrier), self._options.host, port, **extra
-        )
-        self._servers.append(server)
-        return server
+        for host in hosts:
+            server = await loop.create_server(
+                lambda: self._connection(carrier), host, port, **extra
+            )
+            self._servers.append(server)
+            port = server.sockets[0].getsockname()[1]
+        return port
 
     def _connection(self, carrier: Carrier) -> Connection:
         return Connection(
@@ -163,9 +171,9 @@ class Sockets:
         for server in self._servers:
             await server.wait_closed()
         self._servers.clear()
-        if self._wire is not None:
-            self._wire.close()
-            self._wire = None
+        for wire in self._wires.values():
+            wire.close()
+        self._wires.clear()
 
     async def reach(self, hop: Hop) -> Flow:
         """A way to that place; connections that are open are used again.
@@ -176,8 +184,7 @@ class Sockets:
             async with asyncio.timeout(CONNECT_LIMIT_S):
                 hosts = await self._look_up(hop)
                 if hop.carrier == "udp":
-                    assert self._wire is not None, "the sockets are closed"
-                    return UdpFlow(self._wire, hosts[0], hop.port)
+                    return UdpFlow(self._wire_to(hosts[0]), hosts[0], hop.port)
                 async with self._opening.setdefault(hop, asyncio.Lock()):
                     return await self._connection_with(hop, hosts)
         except (OSError, TimeoutError) as error:
@@ -186,15 +193,25 @@ class Sockets:
             self._opening = {hop: lock for hop, lock in self._opening.items() if lock.locked()}
 
     async def _look_up(self, hop: Hop) -> list[str]:
-        """The addresses of a host, at least one."""
-        with suppress(ValueError):
-            return [str(ipaddress.ip_address(hop.host))]
-        loop = asyncio.get_running_loop()
-        family = socket.AF_UNSPEC
-        if hop.carrier == "udp" and self._wire is not None:
-            family = self._wire.get_extra_info("socket").family
-        found = await loop.getaddrinfo(hop.host, hop.port, family=family, type=socket.SOCK_STREAM)
-        return list(dict.fromkeys(str(each[4][0]) for each in found))
+        """The addresses of a host that we have a family in common with, at least one. Raises
+        ``ConnectFailed``."""
+        hosts = [hop.host]
+        if version_of(hop.host) is None:
+            loop = asyncio.get_running_loop()
+            found = await loop.getaddrinfo(hop.host, hop.port, type=socket.SOCK_STREAM)
+            hosts = list(dict.fromkeys(str(each[4][0]) for each in found))
+        versions = {version_of(own) for own in self._wires}
+        within_reach = [host for host in hosts if version_of(host) in versions]
+        if not within_reach:
+            raise ConnectFailed(
+                f"{hop.host} has no address that can be reached from {self._options.host}.",
+                hint="PARLEY_SIP_HOST=:: listens, and calls, in IPv4 and in IPv6.",
+            )
+        return within_reach
+
+    def _wire_to(self, host: str) -> asyncio.DatagramTransport:
+        version = version_of(host)
+        return next(wire for own, wire in self._wires.items() if version_of(own) == version)
 
     async def _connection_with(self, hop: Hop, hosts: list[str]) -> Connection:
         """The one that is open, or a new one with the first address that takes it."""
@@ -226,22 +243,12 @@ class Sockets:
         if flow.carrier == "tls":
             # Without a listener of our own, all goes by the connection that we opened.
             port = self.tls_port or USUAL_PORT["tls"]
-        if self._options.public_host:
-            return self._options.public_host, port
-        if self._options.host not in ("0.0.0.0", "::", ""):
-            return self._options.host, port
-        return _own_host(flow.host), port
-
-
-def _own_host(peer: str) -> str:
-    """The address that the system would send from; asking sends nothing."""
-    family = socket.AF_INET6 if ":" in peer else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as asking:
-        try:
-            asking.connect((peer, 9))
-        except OSError:
-            return "::1" if ":" in peer else "127.0.0.1"
-        return str(asking.getsockname()[0])
+        for host in (self._options.public_host, self._options.host):
+            # An address of the other family is of no use to the peer.
+            if host not in ANYWHERE and version_of(host) in (None, version_of(flow.host)):
+                return host, port
+        loopback = "::1" if version_of(flow.host) == 6 else "127.0.0.1"
+        return address_towards(flow.host) or loopback, port
 
 
 def _unreachable(hop: Hop, error: Exception) -> ParleyError:

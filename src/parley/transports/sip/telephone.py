@@ -18,11 +18,13 @@ from parley.transports.sip.agreement import Secrecy
 from parley.transports.sip.attendant import Attendant, Host
 from parley.transports.sip.dialler import Dialler, OutHost
 from parley.transports.sip.endpoint import SipEndpoint
+from parley.transports.sip.families import ANYWHERE, sound_host
 from parley.transports.sip.options import SipOptions
 from parley.transports.sip.ringing import Ringing
 from parley.transports.sip.rtp.codecs import G722, OPUS, PCMA, PCMU
 from parley.transports.sip.rtp.line import LineListener, LineOptions, PhoneLine
 from parley.transports.sip.rtp.ports import PortRange
+from parley.transports.sip.sound_places import SoundPlaces
 from parley.transports.webrtc.opus import Libopus
 from parley.transports.wheel import Wheel
 
@@ -69,8 +71,8 @@ class Telephone:
     def __init__(self, options: TelephoneOptions, host: TelephoneHost, wheel: Wheel) -> None:
         """Raises ``BadSettings``."""
         self._options = options
-        self._ports = PortRange(
-            options.rtp_host or options.sip.host or "0.0.0.0", *options.rtp_ports
+        self._places = SoundPlaces(
+            options.rtp_host or options.sip.host, options.rtp_public_host, *options.rtp_ports
         )
         self._wheel = wheel
         self._libopus = _libopus()
@@ -96,7 +98,9 @@ class Telephone:
     def address(self) -> str:
         """Where telephones reach us, as a URI."""
         sip = self._options.sip
-        return write_uri("", sip.public_host or sip.host or "0.0.0.0", self.endpoint.port)
+        # Nobody can dial "everywhere"; from this machine it is here.
+        own = "localhost" if sip.host in ANYWHERE else sip.host
+        return write_uri("", sip.public_host or own, self.endpoint.port)
 
     async def __aenter__(self) -> Telephone:
         """Raises ``BadSettings`` where an address can't be listened on."""
@@ -129,7 +133,8 @@ class Telephone:
 
     def _line_towards(self, own_host: str, carrier: Carrier, listener: LineListener) -> PhoneLine:
         is_secret = carrier == "tls" and self._options.secrecy != "off"
-        return self._make_line("required" if is_secret else "off", own_host, listener)
+        place = self._places.place(own_host)
+        return self._make_line("required" if is_secret else "off", place, listener)
 
     def _new_line(self, invite: Ringing, listener: LineListener) -> PhoneLine:
         # Keys travel in the description, so they are secret over TLS and nowhere else.
@@ -138,15 +143,20 @@ class Telephone:
             if secrecy == "required":
                 raise IncompatibleOffer("Only encrypted calls over TLS are taken here.")
             secrecy = "off"
-        return self._make_line(secrecy, invite.own_host, listener)
+        # A proxy may bring a call by one family whose sound is of the other.
+        place = self._places.place(invite.own_host, sound_host(invite.offer))
+        return self._make_line(secrecy, place, listener)
 
-    def _make_line(self, secrecy: Secrecy, own_host: str, listener: LineListener) -> PhoneLine:
+    def _make_line(
+        self, secrecy: Secrecy, place: tuple[PortRange, str], listener: LineListener
+    ) -> PhoneLine:
+        ports, host = place
         return PhoneLine(
             replace(self._options.line, secrecy=secrecy),
-            self._ports,
+            ports,
             self._wheel,
             listener,
-            host=self._options.rtp_public_host or own_host,
+            host=host,
             libopus=self._libopus,
         )
 

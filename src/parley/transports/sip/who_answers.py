@@ -22,10 +22,14 @@ from parley.core.errors import (
     QuotaExceeded,
     Refused,
 )
+from parley.core.log import get_logger
 from parley.settings.agent_rules import AgentRule, Network, Pattern
 from parley.transports.sip.addresses import Address, SipUri
 from parley.transports.sip.grammar import Malformed, split_list
+from parley.transports.sip.replies import warning_line
 from parley.transports.sip.ringing import Ringing
+
+log = get_logger(__name__)
 
 AGENT_HEADER = "x-parley-agent"
 IDENTITY_HEADER = "p-asserted-identity"
@@ -41,6 +45,8 @@ class Agents(Protocol):
 
     def agent(self, name: str, tenant: str) -> Agent: ...
 
+    def has_tenant(self, name: str) -> bool: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Answering:
@@ -53,6 +59,12 @@ class Answering:
 def require_agents(rules: Iterable[AgentRule], agents: Agents) -> None:
     """Refuse rules that name nobody. Raises ``BadSettings``."""
     for rule in rules:
+        if not _has_tenant(rule, agents):
+            raise BadSettings(
+                f"PARLEY_SIP_AGENTS: in {rule} there is no tenant {rule.tenant!r}.",
+                hint=f"Correct it (parley tenants list), or make it: parley tenants set "
+                f"{rule.tenant} --calls none.",
+            )
         try:
             agents.agent(rule.agent, rule.tenant or DEFAULT_TENANT)
         except NotFound as error:
@@ -80,6 +92,7 @@ def agent_for(
         return Answering(agents.agent(wanted, DEFAULT_TENANT).name)
     rule = _rule_for(invite, dialled, own_names, rules)
     if rule is not None:
+        _require_tenant(rule, agents)
         tenant = rule.tenant or DEFAULT_TENANT
         return Answering(agents.agent(rule.agent, tenant).name, tenant)
     if dialled and _is_agent(dialled, agents):
@@ -89,6 +102,17 @@ def agent_for(
     if not dialled or dialled in own_names or _NUMBER.fullmatch(dialled):
         return Answering("")
     return Answering(agents.agent(dialled, DEFAULT_TENANT).name)
+
+
+def _has_tenant(rule: AgentRule, agents: Agents) -> bool:
+    return not rule.tenant or agents.has_tenant(rule.tenant)
+
+
+def _require_tenant(rule: AgentRule, agents: Agents) -> None:
+    """Tenants may go while the server runs; nobody else answers, or pays, for them."""
+    if not _has_tenant(rule, agents):
+        log.warning("sip_rule_without_tenant", rule=str(rule), tenant=rule.tenant)
+        raise NotFound("Nobody answers this number.")
 
 
 def _is_agent(name: str, agents: Agents) -> bool:
@@ -165,7 +189,7 @@ def refuse(invite: Ringing, error: ParleyError) -> None:
     retry_after_s = 0
     if isinstance(error, Refused) and status in (480, 503):
         retry_after_s = error.retry_after_s or RETRY_AFTER_S
-    invite.reject(status, error.message, retry_after_s)
+    invite.reject(status, error.message, retry_after_s, warning_line(error))
 
 
 def _status_of(error: ParleyError) -> int:

@@ -112,9 +112,11 @@ class FarEnd(asyncio.DatagramProtocol):
         self.packets: list[RtpPacket] = []
         self.raw: list[bytes] = []
         self.changed = asyncio.Event()
+        self.host = LOOPBACK
         self._transport: asyncio.DatagramTransport | None = None
 
     async def open(self, host: str = LOOPBACK, port: int = 0) -> FarEnd:
+        self.host = host
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         loop = asyncio.get_running_loop()
         self._transport, _ = await loop.create_datagram_endpoint(
@@ -133,9 +135,9 @@ class FarEnd(asyncio.DatagramProtocol):
             self.packets.append(RtpPacket.parse(data))
         self.changed.set()
 
-    def send(self, data: bytes, port: int, host: str = LOOPBACK) -> None:
+    def send(self, data: bytes, port: int, host: str = "") -> None:
         assert self._transport is not None
-        self._transport.sendto(data, (host, port))
+        self._transport.sendto(data, (host or self.host, port))
 
     def play(self, sounds: Iterable[RtpPacket], port: int) -> None:
         for packet in sounds:

@@ -158,6 +158,10 @@ class PhoneLine:
         self._require_open()
         self.begin(self._negotiation.accept(answer))
 
+    def refuses_secrecy(self, answer: str) -> bool:
+        """Whether sound was offered encrypted, and the far side's answer takes none that is."""
+        return self._negotiation.refuses_secrecy(answer)
+
     def hold(self) -> str:
         """The offer that puts the far side on hold, once it is accepted."""
         self._require_open()

@@ -50,18 +50,29 @@ class PortRange:
     """Gives out pairs between ``first`` and ``last`` (both included), and takes them back.
 
     A pair rests before it is given out again. Pairs that other programs hold are passed over.
+    ``is_v6_only``: at an IPv6 address nothing of IPv4 is taken.
     """
 
-    def __init__(self, host: str, first: int, last: int, *, rest_s: float = REST_S) -> None:
+    def __init__(
+        self,
+        host: str,
+        first: int,
+        last: int,
+        *,
+        rest_s: float = REST_S,
+        is_v6_only: bool = False,
+    ) -> None:
         ports = list(range(first + first % 2, last, 2))
         if not ports or not 0 < first <= last <= 65_535:
             raise BadSettings(
                 f"There is no pair of ports for sound between {first} and {last}.",
-                hint="Each call takes two neighbouring ports, the lower one even.",
+                hint="Each call takes two neighbouring ports, the lower one even: set "
+                "RTP_MIN_PORT and RTP_MAX_PORT so.",
             )
         self.host = host
         self.capacity = len(ports)
         self._rest_s = rest_s
+        self._is_v6_only = is_v6_only
         start = random.randrange(len(ports))
         self._free = deque(ports[start:] + ports[:start])
         self._resting: deque[tuple[float, int]] = deque()
@@ -92,8 +103,8 @@ class PortRange:
     def _bind(self, port: int) -> PortPair | None:
         rtp = rtcp = None
         try:
-            rtp = open_socket(self.host, port)
-            rtcp = open_socket(self.host, port + 1)
+            rtp = open_socket(self.host, port, is_v6_only=self._is_v6_only)
+            rtcp = open_socket(self.host, port + 1, is_v6_only=self._is_v6_only)
         except OSError:
             for opened in (rtp, rtcp):
                 if opened is not None:

@@ -60,13 +60,15 @@ def read_one(opened: socket.socket, take: Take) -> None:
     take(data, address[:2])
 
 
-def open_socket(host: str, port: int) -> socket.socket:
+def open_socket(host: str, port: int, *, is_v6_only: bool = False) -> socket.socket:
     """A UDP socket for voice. Raises ``OSError``."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     opened = socket.socket(family, socket.SOCK_DGRAM)
     try:
         opened.setblocking(False)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+        if is_v6_only and family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         # Voice goes without the mark as well, where marking isn't allowed.
         with suppress(OSError):
             if family == socket.AF_INET:
