@@ -1,11 +1,15 @@
 """The settings of RustPBX: its listener, and the names that its older media server had.
 
-Several of those names are anybody's (``SAMPLE_RATE``): a number in them that would sound wrong is
-refused only where the listener is on.
+Several of those names are anybody's (``SAMPLE_RATE``), and may be set for another program: they are
+read only where the listener is on.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError, model_validator
 from pydantic_settings import BaseSettings
 
 from parley.core.errors import BadSettings
@@ -13,13 +17,15 @@ from parley.settings.field import setting
 
 USUAL_HOST, USUAL_PORT = "127.0.0.1", 8765
 RATES_HZ = (8000, 16_000, 24_000, 48_000)
+SWITCH, PLACE = "PARLEY_RUSTPBX", ("PIPECAT_SERVER_HOST", "PIPECAT_SERVER_PORT")
+ANYBODYS = ("SAMPLE_RATE", "CHANNELS", "FRAME_SIZE", "CALL_TIMEOUT", "MAX_CONCURRENT_CALLS")
 
 
 class RustPbxSettings(BaseSettings):
     """Where RustPBX finds its media server, and what that does to its calls."""
 
     rustpbx: bool = setting(
-        "PARLEY_RUSTPBX",
+        SWITCH,
         False,
         "Whether RustPBX has a listener of its own. PIPECAT_SERVER_HOST or PIPECAT_SERVER_PORT "
         "alone opens it, too, unless this says off.",
@@ -68,7 +74,7 @@ class RustPbxSettings(BaseSettings):
     max_concurrent_calls: int = setting(
         "MAX_CONCURRENT_CALLS",
         0,
-        "How many calls of RustPBX's Pipecat client each port takes at once. 0 leaves it to "
+        "How many calls of RustPBX there may be at once, on both ports together. 0 leaves it to "
         "PARLEY_MAX_CALLS, which holds in any case.",
         "rustpbx",
         ge=0,
@@ -83,6 +89,14 @@ class RustPbxSettings(BaseSettings):
         ge=1,
         example="160",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_others_theirs(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        if _is_wanted(values):
+            return values
+        names = {*ANYBODYS, *map(str.lower, ANYBODYS)}
+        return {name: value for name, value in values.items() if name not in names}
 
     @property
     def opens_rustpbx(self) -> bool:
@@ -114,3 +128,15 @@ class RustPbxSettings(BaseSettings):
                 f"CHANNELS={self.channels} is not allowed: it takes 1.",
                 hint="RustPBX plays what comes as one channel, whatever it is.",
             )
+
+
+def _is_wanted(values: Mapping[str, Any]) -> bool:
+    """What ``opens_rustpbx`` will be, of values that nobody has looked at yet."""
+    given = {name.upper().removeprefix("PARLEY_"): value for name, value in values.items()}
+    if (switch := given.get("RUSTPBX")) is None:
+        return any(given.get(name) is not None for name in PLACE)
+    try:
+        return TypeAdapter(bool).validate_python(switch)
+    except ValidationError:
+        # It is complained of by its own name; the others' turn comes with the next start.
+        return False

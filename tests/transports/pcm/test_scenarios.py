@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from parley.testing.scenario import ScenarioRun, load_scenario
 from parley.transports.pcm.socket import pcm_router
+from parley.transports.rustpbx.lines import PbxLines
 from parley.transports.wheel import Wheel
 from tests.builtin_house import SCENARIOS, BuiltinHouse, HouseCall
 from tests.transports.pcm.clients import MEDIA_PASS, VOIP_BRIDGE, pcm_call
@@ -22,7 +23,7 @@ AUDIBLE = 1000
 
 async def test_calls_go_as_the_scenarios_say_at_every_rate_all_at_once(builtin: BuiltinHouse):
     web = FastAPI()
-    web.include_router(pcm_router(builtin.host, everybody, Wheel()))
+    web.include_router(pcm_router(builtin.host, everybody, Wheel(), PbxLines()))
     async with served(web) as url, AsyncExitStack() as stack:
         clients, plays = [], []
         for path in SCENARIOS:

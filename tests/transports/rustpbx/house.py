@@ -19,6 +19,7 @@ from parley.core.events import Event
 from parley.session.host import SessionHost
 from parley.session.turns import Listening
 from parley.transports.rustpbx.door import PATH, Guard, RustPbxDoor
+from parley.transports.rustpbx.lines import PbxLines
 from parley.transports.rustpbx.options import RustPbxOptions
 from parley.transports.rustpbx.rooms import Rooms
 from parley.transports.wheel import Wheel
@@ -43,7 +44,7 @@ async def served_door(
     paths: Sequence[str] = (PATH, "/"),
 ) -> AsyncIterator[tuple[RustPbxDoor, str]]:
     """The door, and the address that leads to it as ``ws://…``."""
-    door = RustPbxDoor(host, Rooms(), Wheel(), options)
+    door = RustPbxDoor(host, Rooms(), Wheel(), PbxLines(options))
     web = FastAPI()
     web.include_router(door.router(guard, paths))
     async with served(web) as address:

@@ -21,6 +21,7 @@ from parley.session.turns import Listening
 from parley.tools.spec import Tool
 from parley.transports.pcm.socket import pcm_router
 from parley.transports.rustpbx.door import PATH, RustPbxDoor
+from parley.transports.rustpbx.lines import PbxLines
 from parley.transports.rustpbx.options import RustPbxOptions
 from parley.transports.rustpbx.rooms import Rooms
 from parley.transports.wheel import Wheel
@@ -99,10 +100,10 @@ async def pbx_house(
     happened = Happened()
     calls = FakeHouse(listening, list(agents), tools=tools, listeners=[happened.note], **engines)
     async with calls.host(max_calls=max_calls) as host:
-        door = RustPbxDoor(host, Rooms(), Wheel(), options or BRIEF)
+        door = RustPbxDoor(host, Rooms(), Wheel(), PbxLines(options or BRIEF))
         web = FastAPI()
         web.include_router(door.router(everybody, (PATH, "/")))
-        web.include_router(pcm_router(host, everybody, door.wheel))
+        web.include_router(pcm_router(host, everybody, door.wheel, door.lines))
         async with served(web) as url:
             yield PbxHouse(calls, host, door, happened, url)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from parley.access.credentials import Credentials
 from parley.access.opening import Access, open_access
 from parley.core.errors import NotFound
 from parley.core.events import CallStarted
@@ -64,6 +65,27 @@ async def test_a_key_without_the_scope_opens_nothing(listening: Listening, tmp_p
         key = (await access.keys.create("speaker", scopes=["speech"])).token
 
         assert await status_of(f"{house.address}{PATH}/{key}") == 403
+
+
+async def test_a_call_is_carried_on_with_the_very_secret_that_began_it_and_with_no_other(
+    listening: Listening, tmp_path: Path
+):
+    async with guarded(listening, tmp_path) as (house, access):
+        key = (await access.keys.create("pbx")).token
+        asker = await access.guard.admit(Credentials(key), "realtime")
+        mine, other = [access.secrets.issue(asker, {}).value for _ in range(2)]
+        async with (
+            house.pbx(f"/{mine}") as older,
+            house.pbx(f"/{other}") as stranger,
+            house.pbx(f"?token={mine}") as newer,
+        ):
+            await older.configure("rustpbx_1")
+            await stranger.send("configure", room_id="rustpbx_1")
+            refused = await stranger.over()
+            await newer.configure("rustpbx_1")
+            replaced = await older.over()
+
+    assert (refused, replaced) == (1008, 1000)
 
 
 async def test_a_tenant_reaches_no_other_tenants_rooms_or_calls(

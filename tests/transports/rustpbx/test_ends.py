@@ -34,7 +34,7 @@ async def test_a_socket_that_breaks_off_ends_the_call_after_a_grace(listening: L
         ended = await house.until("call_ended")
 
     assert ended.reason == "caller"
-    assert house.door.connections == house.rooms.count == 0
+    assert house.door.lines.sockets == house.rooms.count == 0
 
 
 async def test_a_pbx_that_sends_no_sound_any_more_has_hung_up(listening: Listening):

@@ -125,6 +125,32 @@ def test_a_name_that_the_pbx_tells_later_takes_the_place_of_the_first():
     assert rooms.find("acme", "rustpbx_2") is taken
 
 
+async def test_a_call_that_the_pbx_names_later_like_a_prepared_room_is_in_that_room():
+    rooms, call = Rooms(), FakeCall("call_1")
+    prepared = rooms.create("acme", "Front desk", "Be brief.")
+    await rooms.set_prompt("acme", prepared.id, "Be very brief.")
+    room = rooms.attach("acme", "call_1", call)
+
+    has_entered = rooms.rename(room, prepared.id), rooms.rename(room, prepared.id)
+    entered = prepared.metadata, room.prompt, [each.id for each in rooms.list("acme")]
+    rooms.detach(room)
+
+    assert has_entered == (True, False)
+    assert entered == ({"calls": ["call_1"]}, "Be very brief.", [prepared.id])
+    assert rooms.get("acme", prepared.id).metadata is None
+
+
+def test_a_call_that_is_in_a_prepared_room_stays_there_whatever_it_is_named():
+    rooms = Rooms()
+    first, second = rooms.create("acme", "First"), rooms.create("acme", "Second")
+    room = rooms.attach("acme", "call_1", FakeCall("call_1"), prepared=first)
+
+    rooms.rename(room, second.id)
+
+    assert first.metadata == {"calls": ["call_1"]}
+    assert (second.metadata, rooms.find("acme", "call_1")) == (None, room)
+
+
 def test_a_name_that_is_told_after_the_call_brings_no_room_back():
     rooms = Rooms()
     room = rooms.attach("acme", "call_1", FakeCall("call_1"))

@@ -183,6 +183,23 @@ async def test_a_prepared_rooms_prompt_is_there_from_the_first_word_on(listening
     assert str(house.calls.llm.asked[0][0]["content"]).startswith("The room's own.")
 
 
+async def test_a_call_that_began_before_it_was_named_gets_the_prompt_of_its_prepared_room(
+    listening: Listening, words: bytes
+):
+    stt = FakeTranscriber("one")
+    async with pbx_house(listening, agents=[MUTE], stt=stt) as house, house.pbx() as pbx:
+        room = house.rooms.create("default", "Front desk", "The room's own.")
+        await pbx.socket.send(bytes(640))
+        await house.until("media_started")
+        await pbx.configure(room.id)
+        await pbx.say(words)
+        await pbx.until("llm_response", is_complete=True)
+        calls = room.metadata
+
+    assert str(house.calls.llm.asked[0][0]["content"]).startswith("The room's own.")
+    assert calls is not None and len(calls["calls"]) == 1
+
+
 async def test_another_language_is_listened_for_and_the_built_in_one_is_none(
     listening: Listening, words: bytes
 ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, cast
 
 from parley.core.call import Ability
@@ -21,13 +22,33 @@ LONGEST_KEYS = 64
 
 
 class PcmMedia(PcmSocketMedia):
-    """Implements ``CallMedia``. Keys come and go as JSON beside the sound."""
+    """Implements ``CallMedia``. Keys come and go as JSON beside the sound; ``on_over`` is called
+    once, when all is free."""
 
     abilities: frozenset[Ability] = frozenset({"digits"})
 
-    def __init__(self, call_id: str, wheel: Wheel, *, voice_rate_hz: int) -> None:
+    def __init__(
+        self,
+        call_id: str,
+        wheel: Wheel,
+        *,
+        voice_rate_hz: int,
+        call_s: float = 0.0,
+        on_over: Callable[[str], None],
+    ) -> None:
         # A stream: what the far side cuts in two is one sound.
-        super().__init__(call_id, wheel, rate_hz=voice_rate_hz, silent_s=SILENT_S, is_stream=True)
+        super().__init__(
+            call_id,
+            wheel,
+            rate_hz=voice_rate_hz,
+            silent_s=SILENT_S,
+            call_s=call_s,
+            is_stream=True,
+        )
+        self._on_over = on_over
+
+    def free(self) -> None:
+        self._on_over(self.call_id)
 
     async def send_dtmf(self, digits: str) -> None:
         digits = check_digits(digits)

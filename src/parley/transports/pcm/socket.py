@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from typing import Any
 
 from fastapi import APIRouter
@@ -21,7 +22,8 @@ from parley.transports.paced_line import PacedLine
 from parley.transports.pcm.media import PcmMedia
 from parley.transports.pcm.wishes import PcmWishes, mend_query
 from parley.transports.reading_pace import ReadingPace
-from parley.transports.rustpbx.door import TOKEN, Host
+from parley.transports.rustpbx.door import TOKEN
+from parley.transports.rustpbx.lines import Host, PbxLines
 from parley.transports.wheel import Wheel
 
 log = get_logger(__name__)
@@ -34,11 +36,12 @@ TOO_BIG = 1009
 Guard = Callable[[HTTPConnection], Awaitable[Any]]
 
 
-def pcm_router(host: Host, guard: Guard, wheel: Wheel) -> APIRouter:
+def pcm_router(host: Host, guard: Guard, wheel: Wheel, lines: PbxLines) -> APIRouter:
     """``guard`` says who is asking, or raises. The path that ends the URL may be the caller's key,
-    which is why ``guard`` must look for ``TOKEN``: a PBX sends no headers."""
+    which is why ``guard`` must look for ``TOKEN``: a PBX sends no headers. ``lines`` are those that
+    other PBXes call on, too."""
     router = APIRouter(tags=["rustpbx"])
-    door = _Door(host, guard, wheel)
+    door = _Door(host, guard, wheel, lines)
     # Not FastAPI's own way: it would read the query before it is mended.
     router.add_websocket_route(PATH, door.enter)
     router.add_websocket_route(f"{PATH}/{{{TOKEN}}}", door.enter)
@@ -46,69 +49,75 @@ def pcm_router(host: Host, guard: Guard, wheel: Wheel) -> APIRouter:
 
 
 class _Door:
-    def __init__(self, host: Host, guard: Guard, wheel: Wheel) -> None:
+    def __init__(self, host: Host, guard: Guard, wheel: Wheel, lines: PbxLines) -> None:
         self._host = host
         self._guard = guard
         self._wheel = wheel
+        self._lines = lines
 
     async def enter(self, socket: WebSocket) -> None:
         """Let a PBX in, or answer its handshake with the reason why not."""
         mend_query(socket.scope)
-        try:
-            await self._guard(socket)
-            wishes = PcmWishes.read(socket.query_params)
-            place = await self._admit(socket, wishes)
-        except ParleyError as error:
-            log.info("pcm_refused", code=error.code, error=error.message)
-            answer = JSONResponse(envelope(error), error.status, headers=error_headers(error))
-            await socket.send_denial_response(answer)
-            return
-        try:
-            await socket.accept()
-        except BaseException:
-            place.release()
-            raise
-        await _Visit(socket, place, self._host, wishes, self._wheel).hold()
+        with ExitStack() as stack:
+            try:
+                visit = await self._receive(socket, stack)
+            except ParleyError as error:
+                log.info("pcm_refused", code=error.code, error=error.message)
+                answer = JSONResponse(envelope(error), error.status, headers=error_headers(error))
+                await socket.send_denial_response(answer)
+                return
+            await visit.hold()
 
-    async def _admit(self, socket: WebSocket, wishes: PcmWishes) -> Place:
+    async def _receive(self, socket: WebSocket, stack: ExitStack) -> _Visit:
+        await self._guard(socket)
         asker = caller_of(socket)
+        wishes = PcmWishes.read(socket.query_params)
+        stack.enter_context(self._lines.socket_of(asker.address))
         call = CallInfo(
             agent=wishes.agent,
             transport="pcm",
             caller=wishes.caller or asker.address,
             tenant=asker.tenant,
         )
-        place = self._host.admit(call)
-        try:
-            await place.reserve()
-        except BaseException:
-            place.release()
-            raise
-        return place
+        place = await self._lines.take(self._host, call)
+        return _Visit(socket, place, self._host, wishes, self._wheel, self._lines)
 
 
 class _Visit:
     """One socket, which is one call."""
 
     def __init__(
-        self, socket: WebSocket, place: Place, host: Host, wishes: PcmWishes, wheel: Wheel
+        self,
+        socket: WebSocket,
+        place: Place,
+        host: Host,
+        wishes: PcmWishes,
+        wheel: Wheel,
+        lines: PbxLines,
     ) -> None:
         self._socket = socket
         self._place = place
         self._host = host
         self._wishes = wishes
-        self._media = PcmMedia(place.call.id, wheel, voice_rate_hz=wishes.voice_rate_hz)
+        self._wheel = wheel
+        self._lines = lines
         self._line = PacedLine(socket, wheel, bytes)
         self._pace = ReadingPace()
 
     async def hold(self) -> None:
+        """Return when the socket is closed."""
+        try:
+            await self._socket.accept()
+        except BaseException:
+            self._lines.give_back(self._place)
+            raise
         bind_call(self._place.call.id)
         log.info("pcm_connected", far_call_id=self._wishes.far_call_id)
-        media, line = self._media, self._line
+        media, line = self._new_media(), self._line
         media.take_line(line)
         self._host.start(self._place, media)
         sending = begin(line.run(), "pcm:send")
-        reading = begin(self._read(), "pcm:read")
+        reading = begin(self._read(media), "pcm:read")
         try:
             await asyncio.wait([sending, reading], return_when=asyncio.FIRST_COMPLETED)
             # Either the session is over and has closed the line, or the PBX is gone.
@@ -118,7 +127,16 @@ class _Visit:
             media.leave("error")
             await end(sending, reading)
 
-    async def _read(self) -> None:
+    def _new_media(self) -> PcmMedia:
+        return PcmMedia(
+            self._place.call.id,
+            self._wheel,
+            voice_rate_hz=self._wishes.voice_rate_hz,
+            call_s=self._lines.options.call_s,
+            on_over=self._lines.free,
+        )
+
+    async def _read(self, media: PcmMedia) -> None:
         while True:
             try:
                 message = await self._socket.receive()
@@ -132,7 +150,7 @@ class _Visit:
                 self._line.close(TOO_BIG, "That is more than a packet.")
                 return
             if text:
-                self._media.read(text)
+                media.read(text)
             else:
-                self._media.hear(pcm, self._wishes.rate_hz)
+                media.hear(pcm, self._wishes.rate_hz)
             await self._pace.turn()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from parley.access.caller import Owner
 from parley.agents.schema import Agent
 from parley.core.events import Event
 from parley.core.log import get_logger
 from parley.session.control import SessionControl
 from parley.transports.rustpbx.messages import Configure
 from parley.transports.rustpbx.options import RustPbxOptions
-from parley.transports.rustpbx.rooms import Room
+from parley.transports.rustpbx.rooms import Room, Rooms
 from parley.transports.rustpbx.telling import Teller
 from parley.transports.socket_media import PcmSocketMedia
 from parley.transports.wheel import Wheel
@@ -22,7 +23,8 @@ _BUILT_IN_LANGUAGE = "en"
 
 
 class RustPbxMedia(PcmSocketMedia):
-    """Implements ``CallMedia`` and ``RoomCall``. ``on_over`` is called once, when all is free."""
+    """Implements ``CallMedia`` and ``RoomCall``. ``owner`` alone may carry it on over another
+    socket; ``on_over`` is called once, when all is free."""
 
     def __init__(
         self,
@@ -32,6 +34,7 @@ class RustPbxMedia(PcmSocketMedia):
         options: RustPbxOptions,
         *,
         rate_hz: int,
+        owner: Owner,
         on_over: Callable[[RustPbxMedia], None],
     ) -> None:
         super().__init__(
@@ -43,6 +46,7 @@ class RustPbxMedia(PcmSocketMedia):
             call_s=options.call_s,
         )
         self.room: Room | None = None
+        self.owner = owner
         self._agent = agent
         self._on_over = on_over
         self._control: SessionControl | None = None
@@ -53,14 +57,22 @@ class RustPbxMedia(PcmSocketMedia):
     def hand_over(self, control: SessionControl) -> None:
         self._control = control
 
+    async def take_name(self, rooms: Rooms, room_id: str) -> None:
+        """The PBX has said how it calls this call."""
+        if self.room is not None and room_id and rooms.rename(self.room, room_id):
+            await self._go_by_room()
+
     async def configure(self, wish: Configure) -> None:
         """What the PBX wishes for, from the next turn on."""
-        room = self.room
-        if room is not None and wish.system_prompt is not None:
-            room.configured = wish.system_prompt
-            if room.prompt is not None:
-                await self.set_prompt(room.prompt)
+        if self.room is not None and wish.system_prompt is not None:
+            self.room.configured = wish.system_prompt
+            await self._go_by_room()
         self._hear_language(wish.language)
+
+    async def _go_by_room(self) -> None:
+        """Take the prompt that the room has by now, if it has one."""
+        if self.room is not None and self.room.prompt is not None:
+            await self.set_prompt(self.room.prompt)
 
     def _hear_language(self, language: str) -> None:
         spoken = language.partition("-")[0].lower()
@@ -89,8 +101,7 @@ class RustPbxMedia(PcmSocketMedia):
     async def connected(self) -> None:
         """Now there is a conversation: what was said of it before takes effect."""
         self._is_up = True
-        if self.room is not None and self.room.prompt is not None:
-            await self.set_prompt(self.room.prompt)
+        await self._go_by_room()
         self._hear_language(self._language)
 
     async def deliver(self, event: Event) -> None:

@@ -172,25 +172,41 @@ class Rooms:
         """
         same = self._rooms.get((tenant, room_id))
         prepared = prepared or (same if same is not None and same.call is None else None)
-        name = prepared.name if prepared is not None else room_id
-        room = Room(room_id, tenant, name, call=call, prepared=prepared, used_s=self._clock())
+        room = Room(room_id, tenant, room_id, call=call, used_s=self._clock())
         if prepared is not None:
-            room.posted = prepared.posted
-            prepared.members.append(room)
-            prepared.used_s = self._clock()
+            self._enter(room, prepared)
         if same is None or same.call is not None:
             self._rooms[tenant, room_id] = room
         return room
 
-    def rename(self, room: Room, room_id: str) -> None:
-        """The PBX has told how it names the call. A name that is taken stays whose it is, and the
-        room of a call that is over stays away."""
-        if room.call is None or (room.tenant, room_id) in self._rooms:
-            return
+    def rename(self, room: Room, room_id: str) -> bool:
+        """The PBX has told how it names the call: like a prepared room, which the call is in from
+        now on if it was in none (the answer is true then), or by a name of its own.
+
+        A name that another call has stays whose it is, and the room of a call that is over stays
+        away.
+        """
+        same = self._rooms.get((room.tenant, room_id))
+        if room.call is None or same is room:
+            return False
+        if same is None:
+            self._drop(room)
+            room.id = room_id
+            room.name = room.name if room.prepared is not None else room_id
+            self._rooms[room.tenant, room_id] = room
+            return False
+        if same.call is not None or room.prepared is not None:
+            return False
         self._drop(room)
         room.id = room_id
-        room.name = room.name if room.prepared is not None else room_id
-        self._rooms[room.tenant, room_id] = room
+        self._enter(room, same)
+        return True
+
+    def _enter(self, room: Room, prepared: Room) -> None:
+        room.prepared, room.name = prepared, prepared.name
+        room.posted = room.posted if room.posted is not None else prepared.posted
+        prepared.members.append(room)
+        prepared.used_s = self._clock()
 
     def detach(self, room: Room) -> None:
         """The call is over, and its room with it; a prepared one stays."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from parley.access.caller import Caller
-from parley.core.errors import BadRequest, Draining, ParleyError
+from parley.core.errors import BadRequest, Draining, Forbidden, ParleyError
 from parley.core.log import bind_call, get_logger
 from parley.core.tasks import begin, end
 from parley.session.host import Place
@@ -59,7 +59,7 @@ class Visit:
     ) -> None:
         self._socket = socket
         self._door = door
-        self._tenant = caller.tenant
+        self._caller = caller
         self._wish = wish
         self._place: Place | ParleyError | None = place
         self._media: RustPbxMedia | None = None
@@ -93,7 +93,7 @@ class Visit:
         """Give the place back if no call came of it."""
         place, self._place = self._place, None
         if isinstance(place, Place):
-            self._door.give_back(place)
+            self._door.lines.give_back(place)
 
     # ── what comes ───────────────────────────────────────────────────────────────────────
 
@@ -130,6 +130,10 @@ class Visit:
                 log.warning("rustpbx_bad_message", code=error.code, error=str(error))
             if self._faults > MOST_FAULTS:
                 self._line.close(1008, "Too many bad messages.")
+        except Forbidden as error:
+            log.warning("rustpbx_room_refused", code=error.code, error=error.message)
+            self._line.send(telling.failure(error))
+            self._line.close(1008, error.message)
 
     async def _follow(self, command: Command) -> None:
         match command:
@@ -151,12 +155,12 @@ class Visit:
             self._media.hear(sound.pcm, sound.rate_hz)
 
     async def _configure(self, wish: Configure) -> None:
-        if (going_on := self._door.live_call(self._tenant, wish.room_id)) is not None:
+        if (going_on := self._door.live_call(self._caller, wish.room_id)) is not None:
             self._carry_on(going_on)
         elif self._media is None:
             self._begin(wish.room_id)
-        elif self._media.room is not None and wish.room_id:
-            self._door.rooms.rename(self._media.room, wish.room_id)
+        else:
+            await self._media.take_name(self._door.rooms, wish.room_id)
         media = self._media
         if media is None or media.line is not self._line:
             return
@@ -180,7 +184,7 @@ class Visit:
         place, self._place = self._place, None
         if isinstance(place, Place):
             rate_hz = self._wish.rate_hz or self._door.options.rate_hz
-            self._media = self._door.begin(place, self._wish, room_id, rate_hz)
+            self._media = self._door.begin(place, self._caller, self._wish, room_id, rate_hz)
             bind_call(self._media.call_id)
             self._media.take_line(self._line)
         elif place is not None:
