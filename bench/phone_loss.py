@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import httpx
 import numpy as np
 
-from bench.figures import Figure, percentile, print_table, show
+from bench.figures import Figure, percentile, show
 from bench.latency import GREETING_LIMIT_S, SENTENCES, SPEECH_LIMIT_S
 from bench.phone_caller import HOST, RATE_HZ, PhoneCaller
 from bench.phone_calls import take_turn, telephone
@@ -34,6 +34,7 @@ TONE_LEVEL = 8000
 GAP_MS = 10
 GAP_LEVEL = 0.1
 SETTLE_S = 0.5
+HEAD = ("loss", "word error", "holes/min", "hole share", "longest pause", "heard", "reply p50")
 _HEADER = struct.Struct("!BBHLL")
 
 
@@ -168,20 +169,25 @@ def _words(text: str) -> list[str]:
 async def measure_loss(tone_s: float, rounds: int) -> dict[str, Figure]:
     speeches = await speak_all(list(SENTENCES)) * rounds
     figures: dict[str, Figure] = {}
-    rows: list[tuple[str, ...]] = []
+    # Four callers who hum cost next to nothing: one minute does for all of them.
+    tones = await asyncio.gather(*(tone_through(loss, tone_s) for loss in LOSSES))
+    print(f"\npackets up to {JITTER_MS:.0f} ms late, and lost; {len(speeches)} turns each")
+    _show_row(HEAD)
     async with (
         telephone() as (server, sip_port),
         httpx.AsyncClient(base_url=server.url, timeout=30.0) as http,
     ):
-        for loss in LOSSES:
-            tone = await tone_through(loss, tone_s)
+        for loss, tone in zip(LOSSES, tones, strict=True):
             errors, replies_ms = await call_through(http, sip_port, loss, speeches)
             figures |= _figures(loss, tone, errors, replies_ms)
-            rows.append(_row(loss, tone, errors, replies_ms))
-    figures |= {"loss_jitter_ms": JITTER_MS, "loss_turns": len(speeches)}
-    head = ("loss", "word error", "holes/min", "hole share", "longest pause", "heard", "reply p50")
-    print_table(f"packets up to {JITTER_MS:.0f} ms late, and lost", head, rows)
-    return figures
+            _show_row(_row(loss, tone, errors, replies_ms))
+    return figures | {"loss_jitter_ms": JITTER_MS, "loss_turns": len(speeches)}
+
+
+def _show_row(cells: Sequence[str]) -> None:
+    """At once: whoever stops the bench has seen what was done by then."""
+    padded = [cell.rjust(len(name) + 2) for cell, name in zip(cells[1:], HEAD[1:], strict=True)]
+    print("  " + cells[0].ljust(12) + " ".join(padded), flush=True)
 
 
 def _figures(

@@ -19,6 +19,7 @@ from parley.engines.spec import ToolRequest
 from parley.session.toolbelt import Toolbelt, Whose
 from parley.session.written_actions import WrittenActions
 from parley.settings import Settings
+from parley.store.call_journal import CallJournal
 from parley.store.call_writer import CallWriter
 from parley.store.opening import open_store
 from parley.tool_room import open_tool_room
@@ -39,8 +40,9 @@ async def used(url: str) -> AsyncGenerator[Used]:
         house = ToolHouse(Destinations(["127.0.0.1"]), secret=SECRET)
         stack.push_async_callback(house.close)
         room = await stack.enter_async_context(open_tool_room(settings, store, house))
+        history = await stack.enter_async_context(CallJournal(store.calls, folder / "calls"))
         bus = await stack.enter_async_context(Bus())
-        bus.subscribe("store", CallWriter(store.calls).listen)
+        bus.subscribe("store", CallWriter(history.note).listen)
         bus.subscribe("webhooks", room.courier.listen)
         call = CallInfo(agent="bench", transport="bench")
         bus.publish(CallStarted(call_id=call.id, call=call))

@@ -148,7 +148,7 @@ class Workflow:
 
     async def deliver(self, asked: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
         """What became of an answer that was sent by itself."""
-        body = json.dumps(answer).encode()
+        body = json.dumps({**answer, "run_id": asked["run_id"]}).encode()
         async with httpx.AsyncClient(trust_env=False, timeout=CALLBACK_LIMIT_S) as http:
             for _ in range(CALLBACK_TRIES):
                 try:

@@ -21,6 +21,7 @@ from parley.core.events import Event
 from parley.session.host import SessionHost
 from parley.session.turns import Listening
 from parley.settings import Settings
+from parley.store.call_journal import CallJournal
 from parley.store.call_writer import CallWriter
 from parley.store.opening import Store, open_store
 from parley.store.records import CallRecord, TurnRecord
@@ -35,8 +36,9 @@ LONG_AGO = datetime(2026, 1, 1, 12, tzinfo=UTC)
 class Writer:
     """The store's listener, and what it has written down so far."""
 
-    def __init__(self, store: Store) -> None:
-        self._writer = CallWriter(store.calls)
+    def __init__(self, journal: CallJournal) -> None:
+        self._journal = journal
+        self._writer = CallWriter(journal.note)
         self._written: set[tuple[str, str]] = set()
         self._more = asyncio.Condition()
 
@@ -49,6 +51,7 @@ class Writer:
     async def wrote(self, call: LiveCall, event: str) -> None:
         async with self._more:
             await self._more.wait_for(lambda: (call.control.call_id, event) in self._written)
+        await self._journal.settled()
 
 
 @dataclass
@@ -104,7 +107,8 @@ async def opened(listening: Listening, folder: Path) -> AsyncIterator[Office]:
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings))
         access = await stack.enter_async_context(open_access(settings, store))
-        writer = Writer(store)
+        journal = await stack.enter_async_context(CallJournal(store.calls, folder / "calls"))
+        writer = Writer(journal)
         house = FakeHouse(listening, listeners=[writer.listen])
         host = await stack.enter_async_context(house.host())
         web = FastAPI()

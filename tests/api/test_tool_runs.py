@@ -65,9 +65,11 @@ class Desk:
         url = f"/v1/tools/runs/{run.run.id}/{what}"
         return await (client or self.acme).post(url, json=body)
 
-    async def post_signed(self, run: OpenRun, body: bytes, secret: str) -> httpx.Response:
+    async def post_signed(
+        self, run: OpenRun, body: bytes, secret: str, what: str = "answer"
+    ) -> httpx.Response:
         return await self.stranger.post(
-            f"/v1/tools/runs/{run.run.id}/answer",
+            f"/v1/tools/runs/{run.run.id}/{what}",
             content=body,
             headers={HEADER: sign(secret, body)},
         )
@@ -172,7 +174,8 @@ async def test_progress_is_told_while_the_call_waits(desk: Desk) -> None:
 
 @pytest.mark.parametrize("owner", ["acme", ""])
 async def test_a_signature_does_instead_of_a_key(desk: Desk, owner: str) -> None:
-    run, body = desk.begin(owner=owner), json.dumps(OK).encode()
+    run = desk.begin(owner=owner)
+    body = json.dumps({**OK, "run_id": run.run.id}).encode()
     secret = await desk.secrets.secret_for(owner)
     forged = await desk.post_signed(run, body, await desk.secrets.secret_for("other"))
     good = await desk.post_signed(run, body, secret)
@@ -183,6 +186,49 @@ async def test_a_signature_does_instead_of_a_key(desk: Desk, owner: str) -> None
     assert (forged.status_code, forged.json()["error"]["code"]) == (401, "bad_signature")
     assert good.json()["delivered"] == "call"
     assert after_restart.json()["delivered"] == "duplicate"
+
+
+@pytest.mark.parametrize("what", ["answer", "progress"])
+@pytest.mark.parametrize("names", ["another run", "no run", "no text"])
+async def test_what_was_signed_for_one_run_is_good_for_no_other(
+    desk: Desk, what: str, names: str
+) -> None:
+    mine, other = desk.begin(), desk.begin(call_id="call_2")
+    named = {"another run": {"run_id": mine.run.id}, "no run": {}, "no text": {"run_id": [1]}}
+    body = json.dumps({**OK, "say": "Done.", **named[names]}).encode()
+    secret = await desk.secrets.secret_for("acme")
+
+    replayed = await desk.post_signed(other, body, secret, what)
+
+    assert (replayed.status_code, replayed.json()["error"]["code"]) == (401, "bad_signature")
+    assert not other.answer.done()
+    assert desk.told == []
+
+
+async def test_a_sentence_that_was_signed_once_is_said_once(desk: Desk) -> None:
+    run = desk.begin()
+    body = json.dumps({"run_id": run.run.id, "say": "Nearly there."}).encode()
+    secret = await desk.secrets.secret_for("acme")
+    headers = {HEADER: sign(secret, body)}
+    url = f"/v1/tools/runs/{run.run.id}/progress"
+
+    delivered = [
+        (await desk.stranger.post(url, content=body, headers=headers)).json()["delivered"]
+        for _ in range(2)
+    ]
+
+    assert delivered == ["call", "duplicate"]
+    assert desk.told == ["Nearly there."]
+
+
+async def test_with_a_key_a_run_need_not_be_named_but_must_be_the_right_one(desk: Desk) -> None:
+    run = desk.begin()
+
+    wrong = await desk.post(run, "answer", {**OK, "run_id": "run_other"})
+    right = await desk.post(run, "answer", {**OK, "run_id": run.run.id})
+
+    assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "run_id")
+    assert right.json()["delivered"] == "call"
 
 
 async def test_others_neither_see_nor_answer_a_tenants_runs(desk: Desk) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -49,6 +49,10 @@ class FakeHouse:
     admission: Admission = field(default_factory=OpenHouse)
     listeners: Sequence[Listener] = ()
     tool_book: ToolBook = field(default_factory=NoBook)
+    tenants: Collection[str] | None = None
+
+    def has_tenant(self, name: str) -> bool:
+        return self.tenants is None or name in self.tenants
 
     def get(self, name: str, tenant: str) -> Agent:
         for agent in self.agents:
@@ -87,6 +91,7 @@ class FakeHouse:
                 lambda: self.spare_voice,
                 admission=self.admission,
                 tool_book=self.tool_book,
+                has_tenant=self.has_tenant,
             )
             async with SessionHost(house, max_calls=max_calls) as host:
                 yield host

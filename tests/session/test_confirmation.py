@@ -91,6 +91,39 @@ def test_a_bare_no_declines(answer: str):
     assert verdict(messages) == "declined"
 
 
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        (["No.", "Tuesday."], "declined"),
+        (["Yes.", "No."], "declined"),
+        (["No", "problem, go ahead."], ""),
+    ],
+)
+def test_an_answer_that_comes_in_pieces_is_one(pieces: list[str], expected: str):
+    asked = [BOOK_IT, *called("id_1", ASKED, **ADA), SAID_BACK]
+
+    assert verdict([*asked, *(said("user", piece) for piece in pieces)]) == expected
+
+
+def test_a_yes_to_what_was_asked_later_takes_no_earlier_no_back():
+    monday, tuesday = ADA, {**ADA, "day": "2026-11-24"}
+    messages = [
+        *(BOOK_IT, *called("id_1", ASKED, **monday), SAID_BACK, said("user", "No, Tuesday.")),
+        *(*called("id_2", ASKED, **tuesday), said("assistant", "Tuesday, then?"), YES),
+    ]
+
+    assert (verdict(messages, **tuesday), verdict(messages, **monday)) == ("", "declined")
+
+
+def test_a_no_may_be_taken_back():
+    no = [BOOK_IT, *called("id_1", ASKED, **ADA), SAID_BACK, said("user", "No.")]
+
+    assert (
+        verdict([*no, said("assistant", "What shall I change?"), said("user", "Oh, book it.")])
+        == ""
+    )
+
+
 @pytest.mark.parametrize("failed", ["CANCELLED", '{"error": "The line was busy."}'])
 def test_what_came_to_nothing_may_be_tried_again(failed: str):
     messages = [BOOK_IT, *called("id_1", ASKED, **ADA), SAID_BACK, YES]
@@ -136,6 +169,23 @@ async def test_an_eager_model_books_only_after_the_caller_has_answered(house: Fa
         assert (booked_before, diary.booked) == ([], [ADA])
         assert (refused.tool, refused.reason) == ("book", "unconfirmed")
         assert ended.heard == "It is booked."
+
+
+async def test_an_eager_model_does_not_book_what_the_caller_corrects(house: FakeHouse):
+    diary = Diary()
+    house.agents = [agent_with(greeting="")]
+    house.tools, house.llm = [diary.tool()], FakeChatter(eager)
+    async with house.host() as host:
+        call = start_call(host)
+        await call.until("media_started")
+
+        await call.control.ask("book Monday")
+        await call.until("turn_ended")
+        await call.control.ask("no, Tuesday")
+        await call.until("turn_ended", count=2)
+
+        refused = await call.until("tool_refused", count=2)
+        assert (diary.booked, refused.reason) == ([], "declined")
 
 
 async def test_a_model_that_numbers_its_requests_anew_is_told_apart_all_the_same(house: FakeHouse):

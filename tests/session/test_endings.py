@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
+import numpy as np
+
 from parley.engines.spec import ChatOptions, Delta, Message, ToolSchema
 from parley.session.turns import Listening
 from parley.testing.engines import FakeChatter
+from parley.testing.speech import FakeSynthesizer
 from tests.session.fakes import FakeHouse, agent_with, start_call
 
 
@@ -47,3 +50,20 @@ async def test_a_caller_whose_model_hangs_is_told_goodbye_when_the_server_goes_d
     assert model.was_closed.is_set()
     assert "Goodbye now." in house.tts.texts
     assert ended.reason == "drain"
+
+
+async def test_a_caller_who_leaves_during_the_goodbye_is_spoken_to_no_longer(listening: Listening):
+    agent = agent_with(greeting="", goodbye="goodbye and thank you for calling")
+    house = FakeHouse(listening, agents=[agent], tts=FakeSynthesizer(word_ms=2000))
+    async with house.host() as host:
+        call = start_call(host)
+        await call.until("media_started")
+        call.control.end("idle")
+        await call.until("agent_speech_started")
+        call.transport.leave()
+        ended = await call.until("call_ended")
+
+    heard_s = np.count_nonzero(np.frombuffer(call.transport.heard, np.int16)) / 24_000
+    assert heard_s < 6
+    assert ended.reason == "idle"
+    assert house.tts.open_iterators == 0

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from parley.core.errors import ToolFailed
+from parley.core.events import Event, ToolEnded
 from parley.engines.spec import ToolRequest
 from parley.session.toolbelt import Toolbelt, Whose
 from parley.session.written_actions import WrittenActions
@@ -130,3 +131,45 @@ async def test_a_tool_that_hides_its_arguments_hides_them_here_too() -> None:
     await belt(book, tool).run(tool, ToolRequest("1", "ask_number", {"number": "42"}))
 
     assert book.run[0].arguments == {}
+
+
+PIN_SCHEMA = {"properties": {"geheim": {"type": "string", "writeOnly": True}}}
+
+
+async def test_a_secret_that_the_answer_repeats_is_not_written_down() -> None:
+    async def check(call: ToolCall) -> dict[str, Any]:
+        return {"says": f"PIN {call.arguments['geheim']} is right.", "guests": 2}
+
+    book, tool = Book(), Tool("check", "Checks.", check, PIN_SCHEMA)
+
+    answer = await belt(book, tool).run(tool, ToolRequest("1", "check", {"geheim": "4711"}))
+
+    assert answer["says"] == "PIN 4711 is right."
+    assert book.run[0].arguments == {"geheim": "***"}
+    assert book.run[1].answer == {"says": "PIN *** is right.", "guests": 2}
+
+
+async def test_a_secret_that_an_error_repeats_is_told_to_nobody_but_the_model() -> None:
+    async def check(call: ToolCall) -> object:
+        raise ToolFailed(f"{call.arguments['geheim']} is wrong.")
+
+    told: list[Event] = []
+    book, tool = Book(), Tool("check", "Checks.", check, PIN_SCHEMA)
+    checking = Toolbelt([tool], WrittenActions("turn_1"), told.append, book=book)
+
+    answer = await checking.run(tool, ToolRequest("1", "check", {"geheim": "4711"}))
+
+    assert answer == {"error": "4711 is wrong."}
+    assert book.run[1].error == "*** is wrong."
+    assert [each.error for each in told if isinstance(each, ToolEnded)] == ["*** is wrong."]
+
+
+async def test_a_tool_that_hides_its_answer_hides_it_here() -> None:
+    async def ask(_: ToolCall) -> dict[str, Any]:
+        return {"digits": "4711", "spoken": "4 7 1 1"}
+
+    book, tool = Book(), Tool("collect_pin", "Asks.", ask, hides_answer=True)
+
+    await belt(book, tool).run(tool, ToolRequest("1", "collect_pin", {}))
+
+    assert book.run[1].answer == "***"

@@ -12,7 +12,7 @@ import pytest
 
 from parley.core.errors import StoreFailed
 from parley.settings import Settings
-from parley.store import run_journal
+from parley.store import journal as journals
 from parley.store.opening import Store, open_store
 from parley.store.records import ToolRunEnd, ToolRunRecord
 from parley.store.run_journal import RunJournal, RunOwner
@@ -71,7 +71,7 @@ async def test_what_is_noted_gets_into_the_database(store: Store, folder: Path) 
 async def test_what_is_noted_while_the_database_is_away_comes_later(
     store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_journal, "RETRY_S", 0.01)
+    monkeypatch.setattr(journals, "RETRY_S", 0.01)
     shelf = MovedShelf(store)
     async with RunJournal(shelf, folder) as journal:
         journal.note(soon())

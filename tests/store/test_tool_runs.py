@@ -127,6 +127,17 @@ async def test_what_is_kept_of_a_call_goes_with_it(settings: Settings) -> None:
     assert without_tenant == ([], [])
 
 
+async def test_a_run_that_is_written_before_its_call_goes_with_it_too(settings: Settings) -> None:
+    async with open_store(settings) as store, open_database(settings) as database:
+        await store.tool_runs.began(RUN)
+        await store.calls.began(CALL)
+        async with database.write() as connection:
+            await connection.execute(text("DELETE FROM calls"))
+        left = await store.tool_runs.of("acme")
+
+    assert left == []
+
+
 async def test_webhooks_are_their_tenants_and_no_more_than_it_may_have(store: Store) -> None:
     added = [
         await store.webhooks.add(replace(HOOK, id=f"hook_{number}"), most=2) for number in range(3)

@@ -86,6 +86,7 @@ async def test_each_number_has_a_tool_of_its_own_with_its_own_rules():
         ("collect_digits", DigitsWanted(0, "#", 10, 4, 64, False), ""),
     ]
     assert answer == {"status": "complete", "digits": "4711", "spoken": "4 7 1 1", "by": "keys"}
+    assert belt.tools["collect_pin"].hides_answer and not belt.tools["collect_order"].hides_answer
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -186,3 +186,36 @@ async def test_what_is_no_answer_is_told_and_changes_nothing(body: object, param
 
     assert refused.value.param == param
     assert not opened.answer.done()
+
+
+@pytest.mark.parametrize(
+    ("secrets", "kept"),
+    [
+        (("4711",), {"text": "PIN *** is right.", "pin": "***"}),
+        # As after a restart: what they were is known no more.
+        ((), {"text": "PIN 4711 is right.", "pin": "***"}),
+    ],
+)
+async def test_a_late_answer_is_kept_without_secrets(secrets: tuple[str, ...], kept: object):
+    book = Book()
+    runs, run = ToolRuns(book), replace(RUN, secrets=secrets)
+    runs.close(runs.open(run, nobody), "failed", "timeout")
+
+    result = {"text": "PIN 4711 is right.", "pin": "4711"}
+    await runs.answer("run_1", {"ok": True, "result": result})
+
+    assert book.kept == [{"ok": True, "result": kept}]
+    assert "4711" not in repr(run)
+
+
+async def test_a_late_answer_that_is_nested_too_deep_is_refused():
+    runs = ToolRuns(Book())
+    runs.close(runs.open(RUN, nobody), "failed", "timeout")
+    deep: object = 1
+    for _ in range(5000):
+        deep = [deep]
+
+    with pytest.raises(BadRequest, match="nested too deep"):
+        await runs.answer("run_1", {"ok": True, "result": deep})
+
+    assert await runs.answer("run_1", OK) == "late"

@@ -22,7 +22,7 @@ from parley.api.openai.engines import Guard
 from parley.core.answers import BODY_FAULTS, answers, body_of, text
 from parley.core.errors import InvalidValue, ParleyError
 from parley.core.log import get_logger
-from parley.tools.provider import ToolProvider
+from parley.tools.provider import ToolMaker, ToolProvider
 from parley.tools.rules import with_rules
 from parley.tools.spec import Tool
 
@@ -52,21 +52,10 @@ class Agents(Protocol):
     def file_of(self, agent: Agent) -> Path | None: ...
 
 
-class Tools(Protocol):
+class Tools(ToolMaker, Protocol):
     """The tools that are installed."""
 
     def providers(self) -> Sequence[ToolProvider]: ...
-
-    def tools_for(
-        self,
-        wanted: Sequence[Any],
-        *,
-        time_zone: str = "",
-        tenant: str = "",
-        folder: Path | None = None,
-        owner: str = "",
-        language: str = "",
-    ) -> Sequence[Tool]: ...
 
 
 class AgentFile(BaseModel):

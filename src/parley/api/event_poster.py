@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -21,18 +22,15 @@ class EventPoster:
     def __init__(self, destinations: Destinations) -> None:
         self._destinations = destinations
         self._client: httpx.AsyncClient | None = None
+        self._opening = asyncio.Lock()
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
         """The status of the answer. Raises ``ConnectFailed`` and ``DestinationRefused``."""
-        # Who has no webhook need not load an HTTP client.
+        client = await self._opened()
         import httpx
 
-        from parley.tools.webhook.line import guarded_client
-
-        if self._client is None:
-            self._client = guarded_client(self._destinations)
         try:
-            async with self._client.stream("POST", url, content=body, headers=headers) as answer:
+            async with client.stream("POST", url, content=body, headers=headers) as answer:
                 seen = 0
                 async for piece in answer.aiter_raw():
                     seen += len(piece)
@@ -45,3 +43,17 @@ class EventPoster:
     async def close(self) -> None:
         if self._client is not None:
             await self._client.aclose()
+
+    async def _opened(self) -> httpx.AsyncClient:
+        async with self._opening:
+            if self._client is None:
+                # Loading certificates takes some 30 ms, in which no call would move on.
+                self._client = await asyncio.to_thread(_client, self._destinations)
+            return self._client
+
+
+def _client(destinations: Destinations) -> httpx.AsyncClient:
+    # Who has no webhook need not load an HTTP client.
+    from parley.tools.webhook.line import guarded_client
+
+    return guarded_client(destinations)

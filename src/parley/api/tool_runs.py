@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any, Protocol
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol, cast
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.security.base import SecurityBase
@@ -22,7 +23,7 @@ from parley.api.tool_runs_bodies import (
     shown_run,
 )
 from parley.core.answers import BODY_FAULTS, answers
-from parley.core.errors import BadRequest, InvalidValue, NotFound
+from parley.core.errors import BadRequest, BadSignature, InvalidValue, NotFound
 from parley.store.records import ANY_RUN, RunQuery, RunState, ToolRunRecord
 from parley.tools.runs import Delivered, ToolRun
 from parley.tools.webhook.signing import HEADER, ToolSecrets, verify
@@ -40,7 +41,7 @@ class Runs(Protocol):
 
     async def answer(self, run_id: str, body: object) -> Delivered: ...
 
-    async def progress(self, run_id: str, say: str) -> Delivered: ...
+    async def progress(self, run_id: str, say: str, mark: str = "") -> Delivered: ...
 
 
 class RunShelf(Protocol):
@@ -148,30 +149,58 @@ class _ToolRuns:
 
     async def answer(self, request: Request, run_id: str) -> ShownDelivery:
         """What it answers with reaches the call once: ``delivered`` says whether this was it."""
-        body = await self._authentic(request, run_id)
-        return ShownDelivery(run_id=run_id, delivered=await self._runs.answer(run_id, _json(body)))
+        message = await self._authentic(request, run_id)
+        delivered = await self._runs.answer(run_id, message.said)
+        return ShownDelivery(run_id=run_id, delivered=delivered)
 
     async def progress(self, request: Request, run_id: str) -> ShownDelivery:
         """The sentence is spoken when there is a good moment for it."""
-        told = _read(ProgressBody, await self._authentic(request, run_id))
-        return ShownDelivery(run_id=run_id, delivered=await self._runs.progress(run_id, told.say))
+        message = await self._authentic(request, run_id)
+        told = _read(ProgressBody, message.said)
+        delivered = await self._runs.progress(run_id, told.say, message.mark)
+        return ShownDelivery(run_id=run_id, delivered=delivered)
 
-    async def _authentic(self, request: Request, run_id: str) -> bytes:
-        """The body, if it comes from who may send it: with a key of the run's tenant, or signed
-        with the secret of whose tool it is."""
+    async def _authentic(self, request: Request, run_id: str) -> _Message:
+        """What it says, if it comes from who may send it: with a key of the run's tenant, or
+        signed with the secret of whose tool it is, for this very run."""
         body = await read_body(request, most_bytes=MOST_BODY_BYTES, stall_s=self._stall_s)
         run = await self._runs.find(run_id) if run_id.isprintable() else None
         signature = request.headers.get(HEADER)
+        mark = ""
         if run is not None and signature is not None:
-            verify(await self._secrets.secret_for(run.owner), signature, body)
+            mark = verify(await self._secrets.secret_for(run.owner), signature, body)
         elif run is None or run.tenant != tenant_of(request):
             raise NotFound(f"There is no tool run {run_id!r}.")
-        return body
+        message = _Message(_json(body), mark)
+        message.require_run(run_id)
+        return message
 
     async def _record(self, tenant: str, run_id: str) -> ToolRunRecord | None:
         # PostgreSQL takes no text with a zero in it.
         run = await self._kept.get(run_id) if run_id.isprintable() else None
         return run if run is not None and run.tenant == tenant else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """What a tool sends of its own accord: JSON, and the signature's mark where it is signed."""
+
+    said: Any
+    mark: str
+
+    def require_run(self, run_id: str) -> None:
+        """What was signed for one run must do nothing to another, and a path isn't signed."""
+        fields = cast("dict[str, Any]", self.said) if isinstance(self.said, dict) else {}
+        named = fields.get("run_id")
+        if named == run_id or (named is None and not self.mark):
+            return
+        if self.mark:
+            raise BadSignature(
+                "What was signed names another run, or none.",
+                param="run_id",
+                hint=f'Put "run_id": "{run_id}" into the body that you sign.',
+            )
+        raise BadRequest("The body is for another run than the path.", param="run_id")
 
 
 def _searched(name: str, text: str) -> str:
@@ -187,8 +216,8 @@ def _json(body: bytes) -> Any:
         raise BadRequest("The body is no JSON.", hint="Send an object: {…}.") from error
 
 
-def _read(shape: type[ProgressBody], body: bytes) -> ProgressBody:
+def _read(shape: type[ProgressBody], said: object) -> ProgressBody:
     try:
-        return shape.model_validate_json(body)
+        return shape.model_validate(said)
     except ValidationError as error:
         raise bad_field(error.errors(include_url=False)[0]) from error

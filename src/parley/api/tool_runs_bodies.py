@@ -25,9 +25,16 @@ class AnswerError(BaseModel):
     retryable: bool = False
 
 
+NamedRun = Annotated[
+    str | None,
+    Field(description="The run's id, once more: needed where the request is signed."),
+]
+
+
 class RunAnswerBody(BaseModel):
     """A tool's answer: ``result`` with ``ok`` true, or ``error`` with ``ok`` false."""
 
+    run_id: NamedRun = None
     ok: bool
     result: Annotated[Any, Field(description="What the model gets.")] = None
     error: AnswerError | None = None
@@ -39,12 +46,13 @@ class ProgressBody(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
+    run_id: NamedRun = None
     say: Annotated[Sentence, Field(description="A short sentence.")]
 
 
 class ShownDelivery(BaseModel):
     """Where it went: to the call, nowhere because nobody waits any more (late), or nowhere because
-    there was an answer before (duplicate)."""
+    it, or another answer, came before (duplicate)."""
 
     run_id: str
     delivered: Delivered

@@ -1,4 +1,4 @@
-"""What start-up has to say of settings that concern engines: who took them, or that nobody did."""
+"""What start-up has to say of settings: which engines took them, or that nobody did."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ def settings_notes(settings: Settings, found: FoundEngines) -> list[str]:
     """One line per setting that was set and either is shared by engines or has no effect."""
     explicit = settings.explicit()
     lines = [_note(fact, explicit, found) for fact in setting_facts() if fact.name in explicit]
-    return [line for line in lines if line]
+    vain = [f"{name} has no effect without PARLEY_SIP=true." for name in settings.sip_in_vain]
+    return [line for line in lines if line] + vain
 
 
 def _note(fact: SettingFact, explicit: Mapping[str, Any], found: FoundEngines) -> str:

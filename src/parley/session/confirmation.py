@@ -7,25 +7,19 @@ as in writing.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
 from parley.engines.spec import Message
+from parley.session.plain_no import is_no
 from parley.tools.spec import Tool
 
 UNCONFIRMED = "needs_confirmation"
 _UNFINISHED = ("IN_PROGRESS", "CANCELLED")
-_WORD = re.compile(r"\w+")
 
 _HOW_IT_CONFIRMS = (
     "Use it as soon as you know the details, without asking whether they are right: nothing is "
     "done then, and you are told to ask. Use it again after the caller's yes."
-)
-
-_NO = frozenset({"no", "nope", "nein", "nee", "non", "ne", "don", "t", "do", "not", "stop"})
-_COURTESY = frozenset(
-    {"thanks", "thank", "you", "danke", "merci", "gracias", "please", "bitte", "sorry"}
 )
 
 Verdict = Literal["", "unconfirmed", "declined"]
@@ -43,16 +37,14 @@ def verdict_on(
     asked_at = _asked_at(tool, tool_call_id, arguments, messages)
     if asked_at is None:
         return "unconfirmed"
-    was_said_back, answer = False, ""
-    for message in messages[asked_at + 1 :]:
-        role, text = message.get("role"), _text_of(message)
-        if role == "assistant" and text:
-            was_said_back = True
-        elif role == "user" and text and was_said_back:
-            answer = text
+    since = messages[asked_at + 1 :]
+    answer = _answer_in(since)
     if not answer:
         return "unconfirmed"
-    return "declined" if _is_no(answer) else ""
+    # A yes to what was asked later takes no earlier no back.
+    pieces = (answer, _answer_in(_until_next_question(since)))
+    is_declined = any(is_no(" ".join(each)) or is_no(each[-1]) for each in pieces)
+    return "declined" if is_declined else ""
 
 
 def question_for(
@@ -84,8 +76,8 @@ def was_declined(tool: str) -> dict[str, str]:
     """What the model gets when the caller's answer was no."""
     return {
         "status": UNCONFIRMED,
-        "message": f"The caller said no, so nothing has been done. Ask what should be different, "
-        f"and use {tool} only with what the caller then agrees to.",
+        "message": "The caller said no, so nothing has been done. Ask what should be different, if "
+        f"that wasn't said, and use {tool} only with what the caller then agrees to.",
     }
 
 
@@ -107,6 +99,30 @@ def _asked_at(
             elif outcome == "used":
                 asked_at = None
     return asked_at
+
+
+def _answer_in(messages: Sequence[Message]) -> list[str]:
+    """What the caller said last, once something was said back. It may come in pieces: "No."
+    "Tuesday." is one answer."""
+    was_said_back, is_over, answer = False, True, list[str]()
+    for message in messages:
+        role, text = message.get("role"), _text_of(message)
+        was_said_back = was_said_back or (role == "assistant" and bool(text))
+        if role == "user" and text and was_said_back:
+            answer = [text] if is_over else [*answer, text]
+            is_over = False
+        elif role != "user" and text:
+            is_over = True
+    return answer
+
+
+def _until_next_question(messages: Sequence[Message]) -> Sequence[Message]:
+    """As far as what is said is about the question before them."""
+    for at, message in enumerate(messages):
+        is_question = message.get("role") == "tool" and _outcome(_text_of(message)) == "asked"
+        if is_question and _answer_in(messages[:at]):
+            return messages[:at]
+    return messages
 
 
 def _outcome(content: str) -> Literal["asked", "used", "nothing"]:
@@ -160,9 +176,3 @@ def _text_of(message: Message) -> str:
         if isinstance(part, Mapping)
     ]
     return " ".join(texts).strip()
-
-
-def _is_no(answer: str) -> bool:
-    """A bare no. Anything more is for the model to understand."""
-    words = _WORD.findall(answer.casefold())
-    return any(word in _NO for word in words) and all(word in _NO | _COURTESY for word in words)

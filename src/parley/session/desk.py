@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from parley.agents.catalog import AgentCatalog
 from parley.agents.schema import Agent, VariantKey
@@ -26,6 +25,7 @@ from parley.engines.spec import (
 from parley.engines.wish import AUTO
 from parley.session.chosen import Chosen, grammar_of, speaking_of, teach
 from parley.session.first_words import SPARE_VOICE_RATE_HZ, warm_speech
+from parley.tools.provider import ToolMaker
 from parley.tools.rules import stray_rule, with_rules
 from parley.tools.spec import Tool
 
@@ -37,25 +37,10 @@ log = get_logger(__name__)
 MODEL_RETRY_AFTER_S = 15
 
 
-class Tools(Protocol):
-    """Makes tools by name; ``tools.catalog`` has one."""
-
-    def tools_for(
-        self,
-        wanted: Sequence[Any],
-        *,
-        time_zone: str = "",
-        tenant: str = "",
-        folder: Path | None = None,
-        owner: str = "",
-        language: str = "",
-    ) -> Sequence[Tool]: ...
-
-
 class Desk:
     """Prepares agents before a call can reach them, so that a call finds everything warm."""
 
-    def __init__(self, agents: AgentCatalog, catalog: EngineCatalog, tools: Tools) -> None:
+    def __init__(self, agents: AgentCatalog, catalog: EngineCatalog, tools: ToolMaker) -> None:
         self._agents = agents
         self._catalog = catalog
         self._tools = tools

@@ -76,6 +76,10 @@ class SessionHost:
         """The agent that would answer the tenant; "" is the default one. Raises ``NotFound``."""
         return self._house.agents.get(name, tenant)
 
+    def has_tenant(self, name: str) -> bool:
+        """Whether there is such a tenant, as far as is known now."""
+        return self._house.has_tenant(name)
+
     def admit(self, call: CallInfo) -> Place:
         """Take a place for the call.
 

@@ -44,6 +44,11 @@ class Toolshed(Protocol):
         ...
 
 
+def any_tenant(name: str) -> bool:
+    """For a house that keeps no book of its tenants."""
+    return True
+
+
 @dataclass(frozen=True)
 class House:
     """Everything that a session needs and does not own."""
@@ -57,3 +62,4 @@ class House:
     """An apology, spoken in advance at 24 kHz, for when speech synthesis itself fails."""
     admission: Admission = field(default_factory=OpenHouse)
     tool_book: ToolBook = field(default_factory=NoBook)
+    has_tenant: Callable[[str], bool] = any_tenant

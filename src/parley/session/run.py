@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
-from typing import Any, cast
+from typing import cast
 
 from pipecat.frames.frames import LLMMessagesAppendFrame
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
@@ -29,6 +28,7 @@ from parley.session.control import CallControl
 from parley.session.house import House
 from parley.session.idle import IdleWatch
 from parley.session.language import with_language
+from parley.session.last_words import SPOKEN_ENDS, speak_last_words, within
 from parley.session.media import CallMedia
 from parley.session.memory import Memory
 from parley.session.metering import Note, free_of_charge, metered
@@ -41,15 +41,7 @@ from parley.session.worker import CallWorker
 
 log = get_logger(__name__)
 
-GOODBYE_LIMIT_S = 12.0
 TEARDOWN_LIMIT_S = 4.0
-SILENCE_LIMIT_S = 2.0
-# Who is gone hears no goodbye.
-SPOKEN_ENDS: frozenset[EndReason] = frozenset(
-    {"agent", "machine", "drain", "limit", "quota", "idle"}
-)
-# What was said when the agent chose to end the call is its goodbye.
-LAST_WORDS_SAID: frozenset[EndReason] = frozenset({"agent", "machine"})
 
 
 async def run_call(
@@ -97,8 +89,8 @@ async def run_call(
         duration_s = round(time.monotonic() - call.started_s, 3)
         ended = CallEnded(call_id=call.id, reason=reason, duration_s=duration_s)
         announcer.deliver_last(ended)
-        await _within(TEARDOWN_LIMIT_S, delivery)
-        await _within(TEARDOWN_LIMIT_S, media.hang_up(reason))
+        await within(TEARDOWN_LIMIT_S, delivery)
+        await within(TEARDOWN_LIMIT_S, media.hang_up(reason))
         log.info("call_ended", reason=reason, duration_s=duration_s)
         house.bus.publish(ended)
 
@@ -264,17 +256,8 @@ class _Session:
         # Where no sound ever flowed, or flows now, a goodbye would be waited for in vain.
         is_heard = self._is_heard and not self._idle.is_held_by_caller
         if is_heard and reason in SPOKEN_ENDS and not running.done():
-            if reason not in LAST_WORDS_SAID:
-                # Whatever is being thought or said may take long, or for ever.
-                await _within(SILENCE_LIMIT_S, self._control.fall_silent())
-                if self._agent.goodbye and self._terms.is_agent:
-                    await self._control.say(self._agent.goodbye)
-            await self._control.finish_speaking()
-            await asyncio.wait([running], timeout=GOODBYE_LIMIT_S)
-            if not running.done():
-                # Pipecat hears of no other end while one is on its way: it has to get through.
-                await self._control.interrupt()
-                await asyncio.wait([running], timeout=SILENCE_LIMIT_S)
+            goodbye = self._agent.goodbye if self._terms.is_agent else ""
+            await speak_last_words(self._control, self._media, running, reason, goodbye)
         if not running.done():
             await worker.cancel(reason=reason)
             await asyncio.wait([running], timeout=TEARDOWN_LIMIT_S)
@@ -282,13 +265,3 @@ class _Session:
             log.error("pipeline_stuck")
             running.cancel()
         await self._tools.close()
-
-
-async def _within(limit_s: float, what: Awaitable[Any]) -> None:
-    """Await something that must not hold up the end of a call."""
-    try:
-        async with asyncio.timeout(limit_s):
-            await what
-    except Exception as error:
-        # What comes after it in the teardown must be closed all the same.
-        log.error("teardown_failed", error=f"{type(error).__name__}: {error}")

@@ -26,7 +26,9 @@ def read_sound(file: Path, *, rate_hz: int, longest_s: float) -> Audio:
                     raise AudioTooLong(f"it lasts longer than {longest_s:g} seconds")
             pcm += b"".join(map(samples_of, resampler.resample(None)))
     except (FFmpegError, OSError, ValueError) as error:
-        raise BadAudio(f"it can't be read ({error})") from error
+        # A caller may hear this: it names no place on our disk.
+        why = getattr(error, "strerror", None) or type(error).__name__
+        raise BadAudio(f"it can't be read ({why})") from error
     if not pcm:
         raise BadAudio("there is no sound in it")
     return Audio(bytes(pcm), rate_hz)

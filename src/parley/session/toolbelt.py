@@ -26,7 +26,7 @@ from parley.session.confirmation import (
 )
 from parley.session.suspicion import suspicions
 from parley.tools.book import NoBook, RunBegan, RunOver, ToolBook, new_run_id
-from parley.tools.masking import masked
+from parley.tools.masking import MASK, masked, secret_values, without
 from parley.tools.spec import CallActions, Tool, ToolCall, idempotency_key
 
 log = get_logger(__name__)
@@ -206,6 +206,7 @@ class _Run:
         self._call = call
         self._announce = announce
         self._book = book
+        self._secrets = secret_values(call.arguments, tool.parameters, all_are=tool.hides_arguments)
         self._started_s = time.monotonic()
 
     def begin(self) -> None:
@@ -225,6 +226,9 @@ class _Run:
     def end(self, result: Any, error: str, code: str) -> None:
         after_ms = round((time.monotonic() - self._started_s) * 1000, 1)
         tool, call = self._tool, self._call
+        # The model may learn again what it has passed; nobody else.
+        error = without(error, self._secrets)
+        answer = MASK if tool.hides_answer else without(result, self._secrets)
         log.info("tool_ended", tool=tool.name, after_ms=after_ms, error=error)
         self._announce(
             ToolEnded(
@@ -236,7 +240,7 @@ class _Run:
             )
         )
         state = "cancelled" if code == "cancelled" else "failed" if error else "answered"
-        self._book.ended(RunOver(call.run_id, state, after_ms, result, code, error))
+        self._book.ended(RunOver(call.run_id, state, after_ms, answer, code, error))
 
 
 def _function(tool: Tool) -> FunctionSchema:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from parley.core.events import (
     AgentText,
@@ -16,67 +16,75 @@ from parley.core.events import (
     TurnEnded,
     UserTranscript,
 )
-from parley.store.records import CallRecord, ToolUseRecord, TurnRecord
-
-if TYPE_CHECKING:
-    from parley.store.calls import Calls
+from parley.store.call_journal import CallEntry
+from parley.store.records import CallEnd, CallRecord, ToolUseRecord, TurnRecord
 
 LONGEST_TOOL_NAME = 200
+_MICROSECOND = timedelta(microseconds=1)
+_CLOCK_IS_SET_BY = timedelta(seconds=1)
 
 
 class CallWriter:
-    """One for all calls: ``bus.subscribe("store", CallWriter(store.calls).listen)``.
+    """One for all calls: ``bus.subscribe("store", CallWriter(call_journal.note).listen)``.
 
     Of a reply that was interrupted only what was heard is kept.
     """
 
-    def __init__(self, calls: Calls) -> None:
-        self._calls = calls
+    def __init__(self, note: Callable[[CallEntry], None]) -> None:
+        self._note = note
         self._replies: dict[str, str] = {}
+        self._last_at = datetime.min.replace(tzinfo=UTC)
 
     async def listen(self, event: Event) -> None:
         match event:
             case CallStarted():
-                await self._calls.began(CallRecord.of(event.call))
+                self._note(_begun(event))
             case AgentText():
                 said = self._replies.get(event.call_id, "")
                 self._replies[event.call_id] = said + event.text
             case UserTranscript(final=True, text=text) if text.strip():
-                await self._flush(event.call_id)
-                await self._calls.said(TurnRecord(event.call_id, "user", text, _now()))
+                self._flush(event.call_id)
+                self._note(TurnRecord(event.call_id, "user", _plain(text), self._now()))
             case TurnEnded():
                 whole = self._replies.pop(event.call_id, "")
                 self._replies[event.call_id] = event.heard if event.interrupted else whole
-                await self._flush(event.call_id, event.stages, event.interrupted)
+                self._flush(event.call_id, event.stages, event.interrupted)
             case ToolEnded():
-                await self._calls.used(_use(event))
+                self._note(self._use(event, event.after_ms, event.error))
             case ToolRefused():
-                await self._calls.used(_refusal(event))
+                self._note(self._use(event, 0, f"refused: {event.reason}"))
             case CallEnded():
-                await self._flush(event.call_id)
-                await self._calls.ended(event.call_id, event.reason, _now())
+                self._flush(event.call_id)
+                self._note(CallEnd(event.call_id, event.reason, self._now()))
             case _:
                 pass
 
-    async def _flush(
+    def _flush(
         self, call_id: str, stages: Mapping[str, float] | None = None, interrupted: bool = False
     ) -> None:
         """Keep what the agent has said since the last time: a greeting, or a reply."""
-        said = self._replies.pop(call_id, "").strip()
+        said = _plain(self._replies.pop(call_id, "")).strip()
         if said:
-            turn = TurnRecord(call_id, "agent", said, _now(), dict(stages or {}), interrupted)
-            await self._calls.said(turn)
+            stages = dict(stages or {})
+            self._note(TurnRecord(call_id, "agent", said, self._now(), stages, interrupted))
+
+    def _use(self, event: ToolEnded | ToolRefused, after_ms: float, error: str) -> ToolUseRecord:
+        tool = _plain(event.tool)[:LONGEST_TOOL_NAME]
+        return ToolUseRecord(event.call_id, tool, round(after_ms), _plain(error), self._now())
+
+    def _now(self) -> datetime:
+        """No two have the same: by it is known what was written before."""
+        now = datetime.now(UTC)
+        stands_still = now <= self._last_at < now + _CLOCK_IS_SET_BY
+        self._last_at = self._last_at + _MICROSECOND if stands_still else now
+        return self._last_at
 
 
-def _use(event: ToolEnded) -> ToolUseRecord:
-    tool = event.tool[:LONGEST_TOOL_NAME]
-    return ToolUseRecord(event.call_id, tool, round(event.after_ms), event.error, _now())
+def _begun(event: CallStarted) -> CallRecord:
+    call = CallRecord.of(event.call)
+    return replace(call, caller=_plain(call.caller), callee=_plain(call.callee))
 
 
-def _refusal(event: ToolRefused) -> ToolUseRecord:
-    tool = event.tool[:LONGEST_TOOL_NAME]
-    return ToolUseRecord(event.call_id, tool, 0, f"refused: {event.reason}", _now())
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+def _plain(text: str) -> str:
+    """As every database takes it."""
+    return text.replace("\0", "").encode(errors="replace").decode()

@@ -9,23 +9,29 @@ from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import RowMapping, Table, and_, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parley.store.database import Database
 from parley.store.records import CallRecord, ToolUseRecord, TurnRecord
-from parley.store.tables import CALLS, TOOL_USES, TURNS
+from parley.store.tables import CALLS, TOOL_RUNS, TOOL_USES, TURNS
 
 PAGE = 100
 
 
 class Calls:
-    """The tables ``calls``, ``turns`` and ``tool_uses``."""
+    """The tables ``calls``, ``turns`` and ``tool_uses``. What is written twice counts once: in a
+    call nobody says two things, and no tool ends twice, in the same microsecond."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def began(self, call: CallRecord) -> None:
+        # Its tools' runs have a journal of their own, which may have been quicker.
+        runs = update(TOOL_RUNS).where(TOOL_RUNS.c.call_id == call.id).values(kept_call=call.id)
         async with self._database.write() as connection:
-            await connection.execute(CALLS.insert().values(**asdict(call)))
+            if await _lacks(connection, CALLS, id=call.id):
+                await connection.execute(CALLS.insert().values(**asdict(call)))
+                await connection.execute(runs)
 
     async def ended(self, call_id: str, reason: str, at: datetime) -> None:
         async with self._database.write() as connection:
@@ -34,13 +40,18 @@ class Calls:
             )
 
     async def said(self, turn: TurnRecord) -> None:
+        stages = json.dumps(dict(turn.stages)) if turn.stages else None
+        known = {"call_id": turn.call_id, "role": turn.role, "said_at": turn.said_at}
+        insert = TURNS.insert().values(**{**asdict(turn), "stages": stages})
         async with self._database.write() as connection:
-            stages = json.dumps(dict(turn.stages)) if turn.stages else None
-            await connection.execute(TURNS.insert().values(**{**asdict(turn), "stages": stages}))
+            if await _lacks(connection, TURNS, **known):
+                await connection.execute(insert)
 
     async def used(self, use: ToolUseRecord) -> None:
+        known = {"call_id": use.call_id, "tool": use.tool, "ended_at": use.ended_at}
         async with self._database.write() as connection:
-            await connection.execute(TOOL_USES.insert().values(**asdict(use)))
+            if await _lacks(connection, TOOL_USES, **known):
+                await connection.execute(TOOL_USES.insert().values(**asdict(use)))
 
     async def of(
         self, tenant: str, *, before: CallRecord | None = None, limit: int = PAGE
@@ -81,6 +92,11 @@ class Calls:
         )
         async with self._database.read() as connection:
             return (await connection.execute(query)).mappings().all()
+
+
+async def _lacks(connection: AsyncConnection, table: Table, **known: Any) -> bool:
+    query = select(table).where(*(table.c[name] == value for name, value in known.items()))
+    return (await connection.execute(query.limit(1))).first() is None
 
 
 def _call(row: RowMapping) -> CallRecord:

@@ -13,11 +13,17 @@ from typing import Any
 from urllib.parse import urlencode
 
 from sqlalchemy import URL, Connection, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
-from parley.core.errors import BadSettings, StoreFailed
+from parley.core.errors import BadSettings, ParleyError, StoreFailed
 
 BUSY_TIMEOUT_MS = 5000
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
@@ -88,6 +94,16 @@ class Database:
         said = str(error.orig) if isinstance(error, DBAPIError) else str(error)
         cure = next((cure for words, cure in _CURES.items() if words in said), _OTHER_CURE)
         return StoreFailed(f"The database {self.place} can't be used: {said}.", hint=cure)
+
+
+def is_refusal(error: ParleyError) -> bool:
+    """Whether the database is there, and will never take what it was given."""
+    cause = error.__cause__
+    if not isinstance(cause, DBAPIError):
+        return False
+    # What PostgreSQL calls a data exception or a violated constraint; SQLAlchemy tells only some.
+    sql_state = str(getattr(cause.orig, "sqlstate", ""))
+    return isinstance(cause, DataError | IntegrityError) or sql_state.startswith(("22", "23"))
 
 
 def connect(url: str, data_dir: Path) -> Database:

@@ -159,6 +159,15 @@ class CallRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class CallEnd:
+    """When and why a call was over."""
+
+    id: str
+    reason: str
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class TurnRecord:
     """One thing that was said in a call: ``role`` is user or agent.
 

@@ -13,11 +13,14 @@ from typing import Any, cast
 from parley.core.errors import ToolFailed
 from parley.core.spoken import spoken_list
 from parley.tools.masking import is_secret
+from parley.tools.patterns import MOST_STEPS, has_pattern, steps
 
 Schema = Mapping[str, Any]
 
 _SHOWN_LETTERS = 60
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+# With more letters the dots of a long one could be tried for seconds.
+_LONGEST_MAIL = 320
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s]+")
 
 
@@ -33,6 +36,8 @@ def checked_arguments(schema: Schema, given: Mapping[str, Any]) -> dict[str, Any
         for name, value in given.items()
         if value is not None or name in required or _allows_null(properties.get(name, {}))
     }
+    if steps(schema, arguments) > MOST_STEPS:
+        raise ToolFailed("The tool's own patterns are too large to be held against so long a text.")
     if problem := problem_of(schema, arguments):
         raise ToolFailed(problem)
     try:
@@ -86,7 +91,7 @@ def _wrong_text(schema: Schema, value: Any, name: str) -> str:
     form = _FORMS.get(schema.get("format", ""))
     if form is not None and not form[0](value):
         return f"{name} must be {form[1]}, not {_told(schema, value, name)}."
-    if "pattern" in schema and not re.search(schema["pattern"], value):
+    if "pattern" in schema and not has_pattern(schema["pattern"], value):
         says = schema.get("description", f"of the form {schema['pattern']}")
         return f"{name} must be as described ({says}), not {_told(schema, value, name)}."
     return ""
@@ -208,6 +213,10 @@ def _day(value: str) -> date:
     return date.fromisoformat(value)
 
 
+def _is_mail(value: str) -> bool:
+    return len(value) <= _LONGEST_MAIL and _MAIL.fullmatch(value) is not None
+
+
 _FORMS: Mapping[str, tuple[Callable[[str], object], str]] = {
     "date": (partial(_reads, _day), "a date such as 2026-03-03"),
     "time": (partial(_reads, time.fromisoformat), "a time such as 09:30"),
@@ -215,7 +224,7 @@ _FORMS: Mapping[str, tuple[Callable[[str], object], str]] = {
         partial(_reads, datetime.fromisoformat),
         "a time such as 2026-03-03T09:30:00+01:00",
     ),
-    "email": (_MAIL.fullmatch, "an e-mail address"),
+    "email": (_is_mail, "an e-mail address"),
     "uri": (_URI.fullmatch, "a URL"),
     "uuid": (partial(_reads, uuid.UUID), "a UUID"),
 }

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from parley.tools.webhook.sender import Sender
 
 RETRY_PAUSE_S = 0.25
+KNOWN_WITHIN_S = 5.0
+"""So long a start waits for servers to tell of their tools."""
 
 
 class NoSecrets:
@@ -102,10 +104,10 @@ class ToolHouse:
             self._mcp = McpHub()
         return self._mcp
 
-    async def settled(self) -> None:
+    async def settled(self, within_s: float = KNOWN_WITHIN_S) -> None:
         """Wait, but not for long, until it is known which tools there are."""
         if self._mcp is not None:
-            await self._mcp.settled()
+            await self._mcp.settled(within_s)
 
     async def close(self) -> None:
         if self._mcp is not None:

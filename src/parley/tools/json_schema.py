@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from parley.core.registry import did_you_mean
+from parley.tools.patterns import PatternProblem, require_pattern, require_patterns
 
 Place = tuple[str | int, ...]
 
@@ -50,6 +50,10 @@ def read_schema(schema: object) -> dict[str, Any]:
     given.setdefault("properties", {})
     given.setdefault("additionalProperties", False)
     _require_schema(given, (), 0)
+    try:
+        require_patterns(given)
+    except PatternProblem as problem:
+        raise SchemaProblem(problem.place, str(problem)) from problem
     return given
 
 
@@ -143,9 +147,9 @@ def _text(value: object, place: Place, depth: int) -> None:
 def _expression(value: object, place: Place, depth: int) -> None:
     _text(value, place, depth)
     try:
-        re.compile(cast(str, value))
-    except re.error as error:
-        raise SchemaProblem(place, f"is a broken regular expression: {error}") from error
+        require_pattern(cast(str, value))
+    except PatternProblem as problem:
+        raise SchemaProblem(place, str(problem)) from problem
 
 
 _KEYWORDS: Mapping[str, Callable[[object, Place, int], None]] = {

@@ -130,6 +130,7 @@ def _collect_tool(name: str, number: Number) -> Tool:
         filler_after_ms=0,
         outlives_speech=True,
         needs="digits",
+        hides_answer=number.secret,
     )
 
 

@@ -42,3 +42,18 @@ class ToolProvider(Protocol):
     def options(self) -> type[BaseModel]: ...
 
     def tools(self, options: Any, context: ProviderContext) -> Sequence[Tool]: ...
+
+
+class ToolMaker(Protocol):
+    """Makes tools by the names of their providers; ``catalog`` has one."""
+
+    def tools_for(
+        self,
+        wanted: Sequence[Any],
+        *,
+        time_zone: str = "",
+        tenant: str = "",
+        folder: Path | None = None,
+        owner: str = "",
+        language: str = "",
+    ) -> Sequence[Tool]: ...

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 from parley.core.errors import BadRequest, NotFound, ParleyError
 from parley.core.log import get_logger
 from parley.tools.book import new_run_id
+from parley.tools.masking import masked, without
 from parley.tools.webhook.envelope import RunAnswer
 
 log = get_logger(__name__)
@@ -27,7 +28,8 @@ REMEMBERED_RUNS = 10_000
 class ToolRun:
     """One use of a tool at a URL. ``owner`` is the tenant whose file the agent is ("" for the
     house's): its secret signs the request, and what comes back; ``tenant`` is the call's.
-    ``provider`` is the kind of tool: webhook, n8n."""
+    ``provider`` is the kind of tool: webhook, n8n. ``secrets`` are those among its arguments, as
+    far as this process knows."""
 
     call_id: str
     tenant: str
@@ -38,6 +40,7 @@ class ToolRun:
     idempotency_key: str
     provider: str = "webhook"
     id: str = field(default_factory=new_run_id)
+    secrets: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class OpenRun:
         self.callback_url = callback_url
         self.answer: asyncio.Future[RunAnswer] = asyncio.get_running_loop().create_future()
         self._progress = progress
+        self._told: set[str] = set()
 
     def take(self, answer: RunAnswer) -> bool:
         """Whether this answer is the one that counts."""
@@ -97,8 +101,13 @@ class OpenRun:
         self.answer.set_result(answer)
         return True
 
-    async def tell(self, text: str) -> None:
+    async def tell(self, text: str, mark: str = "") -> bool:
+        """Whether it is told now: a message that has a ``mark`` is told once."""
+        if mark and mark in self._told:
+            return False
+        self._told.add(mark)
         await self._progress(text)
+        return True
 
 
 class ToolRuns:
@@ -146,24 +155,25 @@ class ToolRuns:
         if remembered.state in ("answered", "late"):
             return "duplicate"
         run = remembered.run
+        kept = _kept(answer, run)
         # Noted before the book is asked, so that the same answer can't be kept twice meanwhile.
         self._remember(run, "late")
         try:
-            is_first = await self._book.late(run, answer.fields())
+            is_first = await self._book.late(run, kept)
         except ParleyError:
             self._remember(run, remembered.state)
             raise
         log.warning("tool_answered_late", tool=run.tool, run=run.id, of_call=run.call_id)
         return "late" if is_first else "duplicate"
 
-    async def progress(self, run_id: str, say: str) -> Delivered:
-        """Tell the caller that the tool is still at work. Raises ``NotFound``."""
+    async def progress(self, run_id: str, say: str, mark: str = "") -> Delivered:
+        """Tell the caller that the tool is still at work: once for each ``mark``, where there is
+        one. Raises ``NotFound``."""
         opened = self._open.get(run_id)
         if opened is None:
             await self._recall(run_id)
             return "late"
-        await opened.tell(say)
-        return "call"
+        return "call" if await opened.tell(say, mark) else "duplicate"
 
     async def _recall(self, run_id: str) -> RememberedRun:
         if (opened := self._open.get(run_id)) is not None:
@@ -178,3 +188,12 @@ class ToolRuns:
         self._closed.move_to_end(run.id)
         if len(self._closed) > REMEMBERED_RUNS:
             self._closed.popitem(last=False)
+
+
+def _kept(answer: RunAnswer, run: ToolRun) -> Mapping[str, Any]:
+    """What is written down of it. Raises ``BadRequest``."""
+    try:
+        # After a restart nobody knows what the secrets were; their names still tell.
+        return masked(without(answer.fields(), run.secrets))
+    except RecursionError as error:
+        raise BadRequest("The answer is nested too deep.") from error

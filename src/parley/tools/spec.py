@@ -125,7 +125,8 @@ class Tool:
     With ``interruptible`` false the caller's speech does not cancel it (a booking, say); with
     ``outlives_speech`` its answer is also acted upon when it comes after something that the caller
     said. With ``ends_turn`` the model is not run again after it (hanging up). It is offered only in
-    calls whose transport has what it ``needs``. ``hides_arguments`` keeps them out of events.
+    calls whose transport has what it ``needs``. ``hides_arguments`` keeps them out of events and
+    of the book, ``hides_answer`` what it answers.
 
     One that ``changes`` something outside gets an idempotency key and is tried again only where
     that is safe. One that ``confirms`` runs only after its details were said back and the caller
@@ -145,6 +146,7 @@ class Tool:
     ends_turn: bool = False
     needs: Ability | None = None
     hides_arguments: bool = False
+    hides_answer: bool = False
     changes: bool = False
     confirms: bool = False
     filler: str = ""

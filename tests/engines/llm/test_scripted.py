@@ -10,13 +10,15 @@ import pytest
 from parley.core.errors import BadScript, BadSettings
 from parley.engines.jsgf import fold_jsgf
 from parley.engines.llm.scripted import SPEC, ScriptedChatter, ScriptedOptions
-from parley.engines.spec import ChatOptions
+from parley.engines.spec import ChatOptions, ToolSchema
 from tests.engines.llm.conversation import (
     Conversation,
     office_tools,
     receptionist,
     reply_of,
     schemas_of,
+    tool_call_message,
+    tool_message,
 )
 
 FIRST = "name: one\ngreeting: First.\nintents:\n  - {name: a, say: apple, reply: It is one.}\n"
@@ -175,3 +177,23 @@ async def test_closing_is_harmless():
     await engine.close()
 
     assert (await engine.check()).ok
+
+
+@pytest.mark.parametrize(
+    ("tool", "said"),
+    [("play_recording", "What else can I do for you?"), ("hang_up", "")],
+)
+async def test_after_a_tool_without_words_of_its_own_the_caller_is_not_left_in_silence(
+    script, tool, said
+):
+    script.write_text(FIRST.replace("reply: It is one.", f"reply: All right., call: {tool}"))
+    engine = ScriptedChatter(ScriptedOptions(script=script))
+    asked = [{"role": "user", "content": "apple"}]
+    tools = [ToolSchema(tool, "", {})]
+
+    before, requests, _ = await reply_of(engine, asked, tools)
+    answer = tool_message(requests[0].id, '{"status": "ok"}')
+    answered = [*asked, tool_call_message(requests[0]), answer]
+    after, _, _ = await reply_of(engine, answered, tools)
+
+    assert (before.strip(), after) == ("All right.", said)

@@ -31,6 +31,7 @@ class Shop:
     bookings: list[dict[str, Any]] = field(default_factory=list)
     running: MCPServer[Any] | None = None
     headers: list[dict[str, str]] = field(default_factory=list)
+    floods: int = 0
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -42,6 +43,7 @@ class Shop:
         for tool in (self.broken, self.huge, self.slow, self.envelope, self.refusal, self.secret):
             server.tool()(tool)
         server.tool()(self.secret_error)
+        server.tool()(self.flood)
         return server
 
     async def free_times(self, day: str) -> dict[str, Any]:
@@ -72,6 +74,11 @@ class Shop:
     async def huge(self) -> str:
         """Too much."""
         return json.dumps({f"field {n}": "word " * 50 for n in range(2000)})
+
+    async def flood(self, letters: int) -> str:
+        """As much as is asked for."""
+        self.floods += 1
+        return "x " * (letters // 2)
 
     async def slow(self, ctx: Context[Any, Any]) -> str:
         """Never ends, and says so."""
@@ -117,10 +124,12 @@ class Shop:
         return noted
 
     @asynccontextmanager
-    async def serve(self, *, sse: bool = False, port: int = 0) -> AsyncIterator[str]:
+    async def serve(
+        self, *, sse: bool = False, port: int = 0, as_json: bool = False
+    ) -> AsyncIterator[str]:
         """Over HTTP, while the block lasts; gives the URL."""
         server = self.server()
-        app = server.sse_app() if sse else server.streamable_http_app()
+        app = server.sse_app() if sse else server.streamable_http_app(json_response=as_json)
         async with serving(self.noting(app), port=port) as address:
             yield f"{address}/sse" if sse else f"{address}/mcp"
 

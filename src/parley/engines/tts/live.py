@@ -39,6 +39,7 @@ from parley.engines.tts.aggregation import SpeechAggregator
 from parley.engines.tts.pace import Pace
 from parley.engines.tts.speakable import speakable
 from parley.engines.tts.spoken_form import spoken_form
+from parley.engines.tts.stopping import outlast_interruption
 from parley.engines.tts.utterance import Portion, SpeakingRate, Utterance
 
 MAX_AHEAD_MS = 4000
@@ -161,7 +162,7 @@ class LiveSpeech(TTSService):
     async def stop(self, frame: EndFrame) -> None:
         # A reply whose end never came would otherwise be waited for.
         await self.on_turn_context_completed()
-        await super().stop(frame)
+        await outlast_interruption(super().stop(frame))
 
     async def tts_process_generator(
         self, context_id: str, generator: AsyncGenerator[Frame | None, None]

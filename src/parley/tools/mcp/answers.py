@@ -9,7 +9,7 @@ from typing import Any, cast
 from parley.core.errors import BadRequest, ToolFailed
 from parley.tools.mcp.facts import Reply
 from parley.tools.mcp.options import McpOptions
-from parley.tools.webhook.answer import shortened
+from parley.tools.webhook.answer import LARGEST_BODY_BYTES, shortened
 from parley.tools.webhook.envelope import RunAnswer
 from parley.tools.webhook.failures import Failure
 
@@ -23,6 +23,8 @@ _ONLY_RESULT = {"result"}
 
 def result_of(reply: Reply, tool: str, options: McpOptions, *, changes: bool) -> Any:
     """Raises ``ToolFailed`` with a sentence for the caller."""
+    if _is_too_large(reply):
+        raise ToolFailed(Failure("too_large", "").sentence(tool, changes=changes))
     text = "\n".join(each.strip() for each in reply.texts if each.strip())
     if reply.is_error or text.startswith(_N8N_FAILED):
         raise ToolFailed(_failed(tool, text.removeprefix(_N8N_FAILED)))
@@ -40,6 +42,13 @@ def result_of(reply: Reply, tool: str, options: McpOptions, *, changes: bool) ->
     if short is None:
         raise ToolFailed(Failure("too_large", "").sentence(tool, changes=changes))
     return short
+
+
+def _is_too_large(reply: Reply) -> bool:
+    # What is sent twice, as text and as data, counts once.
+    texts = sum(len(each) for each in reply.texts)
+    data = 0 if reply.data is None else len(json.dumps(reply.data, default=str))
+    return max(texts, data) > LARGEST_BODY_BYTES
 
 
 def is_unknown(says: str) -> bool:

@@ -12,7 +12,16 @@ from typing import Any, cast
 from parley.core.errors import ParleyError
 from parley.core.log import get_logger
 from parley.core.tasks import begin, end
-from parley.tools.mcp.facts import Listing, Lost, McpServer, OpenSession, Reply, Session, Tell
+from parley.tools.mcp.facts import (
+    Listing,
+    Lost,
+    McpServer,
+    OpenSession,
+    Reply,
+    Session,
+    Tell,
+    TooLarge,
+)
 from parley.tools.webhook.destinations import Destinations
 
 log = get_logger(__name__)
@@ -58,19 +67,26 @@ class Connection:
         tell: Tell,
         may_repeat: bool,
     ) -> Reply:
-        """Raises ``Lost`` where the server can't be reached, and ``Declined``."""
-        session = await self._session_soon()
+        """Raises ``Lost`` where the server can't be reached, ``Declined`` and ``TooLarge``."""
         try:
-            return await session.call(tool, arguments, meta, tell)
+            return await self._once(tool, arguments, meta, tell)
         except Lost as error:
-            self._lose(session)
             if error.was_sent and not may_repeat:
                 raise
+        return await self._once(tool, arguments, meta, tell)
+
+    async def _once(
+        self, tool: str, arguments: Mapping[str, Any], meta: Mapping[str, str], tell: Tell
+    ) -> Reply:
         session = await self._session_soon()
         try:
             return await session.call(tool, arguments, meta, tell)
         except Lost:
             self._lose(session)
+            raise
+        except TooLarge as error:
+            if error.ends_it:
+                self._lose(session)
             raise
 
     async def _session_soon(self) -> Session:

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from parley.tools.mcp.hints import NO_HINTS, Hints
 from parley.tools.mcp.options import Way
 
 
@@ -33,6 +34,7 @@ class Listing:
     name: str
     description: str
     schema: Mapping[str, Any]
+    hints: Hints = NO_HINTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,19 @@ class Declined(Exception):
     """The server answered that it will not do this."""
 
 
+class TooLarge(Exception):
+    """The server answered more than is read. ``ends_it``: and the connection is over with it."""
+
+    def __init__(self, reason: str, *, ends_it: bool = False) -> None:
+        super().__init__(reason)
+        self.ends_it = ends_it
+
+
 Tell = Callable[[str], Awaitable[None]]
 
 
 class Session(Protocol):
-    """An open connection. Its methods raise ``Lost`` and ``Declined``."""
+    """An open connection. Its methods raise ``Lost``, ``Declined`` and ``TooLarge``."""
 
     async def list_tools(self) -> list[Listing]: ...
 

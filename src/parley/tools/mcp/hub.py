@@ -14,7 +14,6 @@ from parley.tools.webhook.destinations import Destinations
 log = get_logger(__name__)
 
 MOST_CONNECTIONS = 200
-KNOWN_WITHIN_S = 5.0
 
 
 class McpHub:
@@ -36,14 +35,19 @@ class McpHub:
         self._connections.move_to_end(server)
         return held
 
-    async def settled(self) -> None:
+    async def settled(self, within_s: float) -> None:
         """Wait, but not for long, until every server's tools are known, or that it is away."""
         waits = [held.is_known.wait() for held in self._connections.values()]
         try:
-            async with asyncio.timeout(KNOWN_WITHIN_S):
+            async with asyncio.timeout(within_s):
                 await asyncio.gather(*waits)
         except TimeoutError:
-            log.warning("mcp_slow", limit_s=KNOWN_WITHIN_S)
+            slow = [
+                server.label
+                for server, held in self._connections.items()
+                if not held.is_known.is_set()
+            ]
+            log.warning("mcp_slow", servers=slow, limit_s=within_s)
 
     async def close(self) -> None:
         held, self._connections = self._connections, OrderedDict()

@@ -10,9 +10,9 @@ from typing import Any
 from parley.core.errors import BadRequest, ToolFailed
 from parley.core.log import get_logger
 from parley.tools.house import ToolHouse
-from parley.tools.mcp.answers import is_unknown, result_of
+from parley.tools.mcp.answers import LONGEST_ERROR, is_unknown, result_of
 from parley.tools.mcp.connection import Connection
-from parley.tools.mcp.facts import Declined, Listing, Lost, McpServer
+from parley.tools.mcp.facts import Declined, Listing, Lost, McpServer, TooLarge
 from parley.tools.mcp.options import ALL, McpOptions
 from parley.tools.mcp.schemas import plain_schema
 from parley.tools.provider import ProviderContext
@@ -132,30 +132,38 @@ def _tool(
     listing: Listing, options: McpOptions, connection: Connection, secrets: list[str]
 ) -> Tool:
     properties: Mapping[str, Any] = listing.schema.get("properties") or {}
-    ours = frozenset({KEY_ARGUMENT} & properties.keys())
-    rules = options.tools.get(listing.name, _AS_IT_IS)
+    rules, hints = options.tools.get(listing.name, _AS_IT_IS), listing.hints
+    # The agent's file knows better than the server.
+    changes = hints.changes if rules.changes is None else rules.changes
+    is_ours = KEY_ARGUMENT in properties and (changes or not hints.reads_only)
+    ours = frozenset({KEY_ARGUMENT} if is_ours else ())
     tool = Tool(
         name=options.name_of(listing.name),
         description=" ".join(listing.description.split())[:LONGEST_DESCRIPTION],
-        run=partial(_run, listing.name, options, connection, secrets, bool(ours)),
+        run=partial(_run, listing, options, connection, secrets, is_ours),
         parameters=plain_schema(listing.schema, ours),
         timeout_s=options.timeout_s,
         # What changes something is not cut off by a word of the caller's.
-        interruptible=not rules.changes,
+        interruptible=not changes,
+        changes=changes,
+        confirms=changes and hints.confirms,
     )
     return rules.applied_to(tool)
 
 
 async def _run(
-    name: str,
+    listing: Listing,
     options: McpOptions,
     connection: Connection,
     secrets: list[str],
     takes_key: bool,
     call: ToolCall,
 ) -> Any:
+    name, hints = listing.name, listing.hints
     changes = call.changes or bool(options.tools.get(name, _AS_IT_IS).changes)
-    arguments = dict(call.arguments)
+    arguments, meta = dict(call.arguments), {"call_id": call.actions.call_id}
+    if changes or not hints.reads_only:
+        meta[KEY_ARGUMENT] = call.idempotency_key
     if takes_key:
         arguments[KEY_ARGUMENT] = call.idempotency_key
     tool = options.name_of(name)
@@ -163,9 +171,9 @@ async def _run(
         reply = await connection.call(
             name,
             arguments,
-            meta={"call_id": call.actions.call_id, KEY_ARGUMENT: call.idempotency_key},
+            meta=meta,
             tell=partial(_tell, call, secrets),
-            may_repeat=takes_key or not changes,
+            may_repeat=takes_key or not changes or bool(hints.is_idempotent),
         )
         return hidden(result_of(reply, tool, options, changes=changes), secrets)
     except Lost as error:
@@ -173,8 +181,11 @@ async def _run(
         log.warning("mcp_call_lost", server=options.name, tool=tool, reason=says)
         failure = Failure("broken_off" if error.was_sent else "unreachable", says)
         raise ToolFailed(failure.sentence(tool, changes=changes)) from error
+    except TooLarge as error:
+        log.warning("mcp_answer_too_large", server=options.name, tool=tool, reason=str(error))
+        raise ToolFailed(Failure("too_large", "").sentence(tool, changes=changes)) from error
     except Declined as error:
-        says = hidden(str(error), secrets)
+        says = hidden(str(error), secrets)[:LONGEST_ERROR]
         log.warning("mcp_call_declined", server=options.name, tool=tool, reason=says)
         raise ToolFailed(_why_declined(tool, says)) from error
     except ToolFailed as error:

@@ -24,7 +24,9 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
 from parley import __version__
-from parley.tools.mcp.facts import Declined, Listing, Lost, McpServer, Reply, Tell
+from parley.tools.mcp.bounds import LARGEST_OLD_EVENT_BYTES, Bound, bounded, is_excess
+from parley.tools.mcp.facts import Declined, Listing, Lost, McpServer, Reply, Tell, TooLarge
+from parley.tools.mcp.hints import Hints
 from parley.tools.webhook.destinations import Destinations
 
 CONNECT_TIMEOUT_S = 2.0
@@ -32,7 +34,6 @@ REQUEST_TIMEOUT_S = 30.0
 QUIET_STREAM_S = 600.0
 MOST_PAGES = 20
 _TIMEOUT = httpx2.Timeout(REQUEST_TIMEOUT_S, connect=CONNECT_TIMEOUT_S, read=QUIET_STREAM_S)
-LARGEST_EVENT_BYTES = 4 * 1024 * 1024
 
 # What the SDK makes of a connection that fails in the middle.
 _LOST_CODES = frozenset({types.CONNECTION_CLOSED, types.INTERNAL_ERROR})
@@ -55,8 +56,9 @@ async def open_session(
     # What goes wrong comes to us as an error; the SDK would tell of it in pages as well.
     logging.getLogger("mcp.client").setLevel(logging.CRITICAL)
     logging.getLogger("httpx2").setLevel(logging.WARNING)
+    bound = Bound(LARGEST_OLD_EVENT_BYTES, one_stream=True) if server.way == "sse" else Bound()
     async with AsyncExitStack() as stack:
-        read, write = await stack.enter_async_context(_streams(destinations, server))
+        read, write = await stack.enter_async_context(_streams(destinations, server, bound))
         session = ClientSession(
             read,
             write,
@@ -65,14 +67,15 @@ async def open_session(
         )
         await stack.enter_async_context(session)
         await _asking(session.initialize())
-        yield WireSession(session)
+        yield WireSession(session, bound)
 
 
 class WireSession:
     """``facts.Session`` on the SDK's."""
 
-    def __init__(self, session: ClientSession) -> None:
+    def __init__(self, session: ClientSession, bound: Bound) -> None:
         self._session = session
+        self._bound = bound
 
     async def list_tools(self) -> list[Listing]:
         found: list[Listing] = []
@@ -89,15 +92,18 @@ class WireSession:
     async def call(
         self, tool: str, arguments: Mapping[str, Any], meta: Mapping[str, str], tell: Tell
     ) -> Reply:
-        result = await _asking(
-            self._session.call_tool(
-                tool,
-                dict(arguments),
-                progress_callback=partial(_tell_progress, tell),
-                meta=cast(Any, dict(meta)),
-            )
+        asking = self._session.call_tool(
+            tool,
+            dict(arguments),
+            progress_callback=partial(_tell_progress, tell),
+            meta=cast(Any, dict(meta)),
         )
-        return _reply(result)
+        try:
+            return _reply(await _asking(asking))
+        except Lost as error:
+            if self._bound.has_ended_it:
+                raise TooLarge(str(error), ends_it=True) from error
+            raise
 
 
 # ── what comes back ──────────────────────────────────────────────────────────────────────────
@@ -107,6 +113,8 @@ async def _asking(request: Any) -> Any:
     try:
         return await request
     except MCPError as error:
+        if is_excess(error.message):
+            raise TooLarge(error.message) from error
         if _FORGOTTEN.search(error.message):
             raise Lost(error.message, was_sent=False) from error
         if error.code in _LOST_CODES:
@@ -132,7 +140,13 @@ async def _tell_progress(
 
 
 def _listing(tool: types.Tool) -> Listing:
-    return Listing(tool.name, tool.description or tool.title or "", tool.input_schema)
+    says = tool.annotations or types.ToolAnnotations()
+    return Listing(
+        tool.name,
+        tool.description or tool.title or "",
+        tool.input_schema,
+        Hints(says.read_only_hint, says.destructive_hint, says.idempotent_hint),
+    )
 
 
 def _reply(result: types.CallToolResult) -> Reply:
@@ -156,16 +170,21 @@ def _reply(result: types.CallToolResult) -> Reply:
 
 
 @asynccontextmanager
-async def _streams(destinations: Destinations, server: McpServer) -> AsyncGenerator[Any]:
+async def _streams(
+    destinations: Destinations, server: McpServer, bound: Bound
+) -> AsyncGenerator[Any]:
     async with AsyncExitStack() as stack:
         try:
-            streams = await stack.enter_async_context(_transport(destinations, server, stack))
+            transport = await _transport(destinations, server, bound, stack)
+            streams = await stack.enter_async_context(transport)
         except _NETWORK_ERRORS as error:
             raise Lost(f"{type(error).__name__}: {error}") from error
         yield streams
 
 
-def _transport(destinations: Destinations, server: McpServer, stack: AsyncExitStack) -> Any:
+async def _transport(
+    destinations: Destinations, server: McpServer, bound: Bound, stack: AsyncExitStack
+) -> Any:
     if server.way == "stdio":
         # Messages of its own go where ours go. What captures sys.stderr has no such file.
         return stdio_client(
@@ -174,7 +193,10 @@ def _transport(destinations: Destinations, server: McpServer, stack: AsyncExitSt
             ),
             errlog=sys.__stderr__ or sys.stderr,
         )
-    make_client = partial(_client, destinations, server)
+    uses_tls = server.url.startswith("https:")
+    # Loading certificates takes some 30 ms, in which no call would move on.
+    line = await anyio.to_thread.run_sync(_GuardedTransport, destinations, bound, uses_tls)
+    make_client = partial(_client, server, line)
     if server.way == "sse":
         return sse_client(
             server.url,
@@ -185,21 +207,22 @@ def _transport(destinations: Destinations, server: McpServer, stack: AsyncExitSt
     client = make_client()
     stack.push_async_callback(client.aclose)
     return streamable_http_client(
-        server.url, http_client=client, max_sse_event_size=LARGEST_EVENT_BYTES
+        server.url, http_client=client, max_sse_event_size=bound.most_bytes
     )
 
 
 def _client(
-    destinations: Destinations,
     server: McpServer,
+    line: _GuardedTransport,
     headers: dict[str, str] | None = None,
     timeout: httpx2.Timeout | None = None,
     auth: httpx2.Auth | None = None,
 ) -> httpx2.AsyncClient:
-    """Reaches what ``destinations`` allow, and uses no proxy, which would reach anything."""
+    """Uses that line, and no proxy, which would reach anything."""
     return httpx2.AsyncClient(
-        transport=_GuardedTransport(destinations, uses_tls=server.url.startswith("https:")),
-        headers=dict(server.headers),
+        transport=line,
+        # A compressed answer may be a thousand times as large as what came.
+        headers=dict(server.headers) | {"Accept-Encoding": "identity"},
         timeout=timeout or _TIMEOUT,
         auth=auth,
         trust_env=False,
@@ -207,14 +230,19 @@ def _client(
 
 
 class _GuardedTransport(httpx2.AsyncHTTPTransport):
-    """httpx2's own transport on a pool that connects through the guard."""
+    """httpx2's own transport on a pool that connects through the guard, and reads no more than
+    the bound allows."""
 
-    def __init__(self, destinations: Destinations, *, uses_tls: bool) -> None:
+    def __init__(self, destinations: Destinations, bound: Bound, uses_tls: bool) -> None:
         super().__init__(verify=False, trust_env=False)
+        self._bound = bound
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=httpx2.create_ssl_context(verify=uses_tls, trust_env=False),
             network_backend=_Guard(destinations),
         )
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        return bounded(await super().handle_async_request(request), self._bound)
 
 
 class _Guard(httpcore2.AsyncNetworkBackend):

@@ -5,7 +5,8 @@ The request is JSON: ``{"version": 1, "run_id", "call_id", "session_id", "tenant
 
 An answer is ``{"ok": true, "result": …, "say": "…"}`` or ``{"ok": false, "error": {"code",
 "message", "retryable"}, "say": "…"}``, with status 200; ``{"ok": true, "pending": true, "say":
-"…"}`` with status 202 says that the answer comes later, to ``callback_url`` + ``/answer``.
+"…"}`` with status 202 says that the answer comes later, to ``callback_url`` + ``/answer``. Where
+that is signed, it has the request's ``run_id`` in it: what was signed is good for one run.
 """
 
 from __future__ import annotations

@@ -9,11 +9,13 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. ``target`` is the URL as it was configured: what its failures are counted by."""
+    """One request. ``target`` is the URL as it was configured, ``whose`` the tenant that asks:
+    what its failures are counted by."""
 
     method: str
     url: str
     target: str
+    whose: str = ""
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     body: bytes = b""
 

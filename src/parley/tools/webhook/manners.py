@@ -41,6 +41,11 @@ class Asked:
     def changes(self) -> bool:
         return self.options.changes or self.call.changes
 
+    @property
+    def whose(self) -> str:
+        """The tenant whose failures these are."""
+        return self.context.owner or self.call.tenant
+
     def headers(self) -> dict[str, str]:
         """The file's headers with their secrets. Raises ``BadRequest`` for one that isn't set."""
         fill, owner = self.house.credentials.filled, self.context.owner
@@ -103,7 +108,7 @@ class Signed:
             "Idempotency-Key": call.idempotency_key,
             HEADER: sign(secret, body),
         }
-        return Request(options.method, options.url, options.url, headers, body)
+        return Request(options.method, options.url, options.url, asked.whose, headers, body)
 
     def read(self, asked: Asked, reply: Reply) -> Outcome:
         if reply.data is None:
@@ -136,10 +141,10 @@ class Plain:
         if options.method in _IN_QUERY:
             if rest:
                 url += ("&" if "?" in url else "?") + urlencode(_in_query(rest), doseq=True)
-            return Request(options.method, url, options.url, headers)
+            return Request(options.method, url, options.url, asked.whose, headers)
         headers["Content-Type"] = JSON
         body = json.dumps(rest).encode()
-        return Request(options.method, url, options.url, headers, body)
+        return Request(options.method, url, options.url, asked.whose, headers, body)
 
     def read(self, asked: Asked, reply: Reply) -> Outcome:
         if reply.data is not None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import time
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -16,6 +16,7 @@ from parley.tools.webhook.answer import LARGEST_BODY_BYTES
 from parley.tools.webhook.destinations import Destinations
 from parley.tools.webhook.exchange import Reply, Request
 from parley.tools.webhook.failures import Failure, status_failure
+from parley.tools.webhook.lanes import Lanes
 from parley.tools.webhook.line import guarded_client
 
 _LONGEST_SAYING = 300
@@ -27,13 +28,16 @@ class Sender:
     """Sends requests, over connections that all tools share. One per process, closed at its end.
 
     A destination that can't be reached is left alone for a while, and so is a URL that doesn't
-    answer in time: callers need not wait for it one after the other.
+    answer in time: callers need not wait for it one after the other. Other tenants find that out
+    for themselves, for it may lie in the first one's secrets.
     """
 
-    def __init__(self, destinations: Destinations | None = None) -> None:
+    def __init__(
+        self, destinations: Destinations | None = None, lanes: Lanes | None = None
+    ) -> None:
         self.destinations = destinations or Destinations()
         self._clients: dict[bool, httpx.AsyncClient] = {}
-        self._breakers: dict[str, Breaker] = {}
+        self._lanes = lanes or Lanes()
         self._is_closed = False
 
     async def close(self) -> None:
@@ -47,10 +51,23 @@ class Sender:
 
     async def send(self, request: Request, within_s: float) -> Reply | Failure:
         """The answer to one request, or why there is none."""
-        breakers = self._breaker(_origin(request.target)), self._breaker(request.target)
-        waiting = next((each for each in breakers if not each.may_try()), None)
-        if waiting is not None:
-            return Failure("paused", f"left alone after: {waiting.reason}", was_sent=False)
+        until_s = time.monotonic() + within_s
+        if (paused := self._paused(request)) is not None:
+            return paused
+        async with self._lanes.place(request.whose, within_s) as has_one:
+            if not has_one:
+                return Failure("busy", "too many requests are under way", was_sent=False)
+            # Those that it waited for may have shown that the service is dead.
+            return self._paused(request) or await self._send(request, until_s - time.monotonic())
+
+    def _paused(self, request: Request) -> Failure | None:
+        for each in self._lanes.breakers(request.whose, request.target):
+            if not each.may_try():
+                return Failure("paused", f"left alone after: {each.reason}", was_sent=False)
+        return None
+
+    async def _send(self, request: Request, within_s: float) -> Reply | Failure:
+        breakers = self._lanes.breakers(request.whose, request.target)
         for each in breakers:
             each.started()
         try:
@@ -107,9 +124,6 @@ class Sender:
                 self.destinations, uses_tls=uses_tls, timeout_s=None
             )
         return self._clients[uses_tls]
-
-    def _breaker(self, name: str) -> Breaker:
-        return self._breakers.setdefault(name, Breaker())
 
 
 def _note(destination: Breaker, url: Breaker, outcome: Reply | Failure) -> None:
@@ -178,11 +192,6 @@ def _saying(body: bytes) -> str:
             data = next((fields[key] for key in _MESSAGES if key in fields), None)
     words = " ".join(data.split()) if isinstance(data, str) else ""
     return words[:_LONGEST_SAYING]
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _why(error: BaseException) -> str:

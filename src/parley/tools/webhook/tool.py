@@ -11,6 +11,7 @@ from parley.core.log import get_logger
 from parley.tools.argument_check import checked_arguments
 from parley.tools.book import new_run_id
 from parley.tools.house import ToolHouse
+from parley.tools.masking import secret_values
 from parley.tools.provider import ProviderContext
 from parley.tools.runs import RunState, ToolRun
 from parley.tools.spec import Tool, ToolCall
@@ -78,6 +79,7 @@ class WebhookTool:
             idempotency_key=call.idempotency_key,
             provider=self._provider,
             id=call.run_id or new_run_id(),
+            secrets=secret_values(arguments, options.parameters),
         )
         opened = self._house.runs.open(run, call.progress)
         asked = Asked(

@@ -69,6 +69,7 @@ class Builder:
             give_up=self._replies(form.give_up, ("give_up",)),
             unavailable=self._replies(form.unavailable, ("unavailable",)),
             trouble=self._replies(form.trouble, ("trouble",), extra=_ANSWER_NAMES),
+            done=self._replies(form.done, ("done",), extra=_ANSWER_NAMES),
             wait=self._replies(form.wait, ("wait",)),
             tries=form.tries,
         )

@@ -19,6 +19,8 @@ from parley.engines.llm.scripted.wording import Wording, joined
 
 _CALLS_PER_TURN = 5
 _NEARLY = 1e-6
+_LAST = frozenset({"hang_up", "transfer"})
+"""After these nobody is there who could be told anything."""
 
 
 class Dialogue:
@@ -93,6 +95,9 @@ class Dialogue:
             turn = Turn(self.wording.say(self.script.trouble, flow))
         if aside_of is not None and self.flow is aside_of:
             turn = self._and_ask_again(turn)
+        if not (turn.text or turn.call) and flow.intent.call not in _LAST:
+            # Silence would pass for a broken engine.
+            turn = Turn(self.wording.say(self.script.done, flow))
         return self._said(turn)
 
     def wait(self) -> Turn:

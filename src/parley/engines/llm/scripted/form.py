@@ -106,5 +106,6 @@ class ScriptForm(_Form):
     give_up: Texts = ("I am sorry, I could not get that. Let us leave it for now.",)
     unavailable: Texts = ("I am sorry, I can't do that on this line.",)
     trouble: Texts = ("I am sorry, that did not work just now. Please try again later.",)
+    done: Texts = ("What else can I do for you?",)
     wait: Texts = ("One moment, please.",)
     tries: Annotated[int, Field(ge=1, le=10)] = 3

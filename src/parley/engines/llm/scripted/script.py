@@ -95,5 +95,6 @@ class Script:
     give_up: Replies
     unavailable: Replies
     trouble: Replies
+    done: Replies
     wait: Replies
     tries: int
