@@ -69,6 +69,12 @@ VERBS = {
         "scripts/test-n8n [PYTEST ARGUMENTS]: prepare, install a real n8n (2 GB, once), then test\n"
         "our nodes and workflows in it. It lies in TEST_N8N_PLACE, else in ~/.cache/parley-n8n.",
     ),
+    "test-opensips": Verb(
+        Needs(groups=_DEV, extras=_TESTED, page=False),
+        ("python", str(ROOT / "scripts/run_opensips_test.py")),
+        "scripts/test-opensips [--opensips PREFIX]... [PYTEST ARGUMENTS]: prepare, then test\n"
+        "deploy/opensips with the OpenSIPS installed below each prefix; says how to build one.",
+    ),
 }
 
 

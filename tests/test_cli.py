@@ -224,6 +224,28 @@ def test_check_is_content_with_a_fresh_installation(capsys: pytest.CaptureFixtur
     assert "agents    1 checked, all good" in out
 
 
+def test_check_tells_of_rules_that_name_nobody(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PARLEY_SIP", "true")
+    monkeypatch.setenv("PARLEY_SIP_AGENTS", "1=receptionist,2=acme:receptionist,3=nobody")
+    before = main(["check"]), capsys.readouterr().out
+    main(["tenants", "set", "acme", "--calls", "none"])
+    monkeypatch.setenv("PARLEY_SIP_AGENTS", "1=receptionist,2=acme:receptionist")
+    capsys.readouterr()
+
+    after = main(["check"]), capsys.readouterr().out
+
+    said = [line for line in before[1].splitlines() if line.startswith("PARLEY_SIP_AGENTS")]
+    assert before[0] == 1
+    assert [line.partition(" there is ")[0] for line in said] == [
+        "PARLEY_SIP_AGENTS: in 2=acme:receptionist",
+        "PARLEY_SIP_AGENTS: in 3=nobody",
+    ]
+    assert "no tenant 'acme'" in said[0]
+    assert (after[0], "rules     2 checked, all good" in after[1]) == (0, True)
+
+
 def test_pipecat_s_banner_does_not_come_before_what_a_command_says():
     program = "from parley.cli import main; main(['version']); import pipecat"
 

@@ -182,7 +182,7 @@ def test_one_of_deepgrams_regions_reaches_both_of_its_engines(
 
 
 def test_the_start_says_that_no_other_length_of_a_piece_is_had(tmp_path: Path) -> None:
-    settings = load(tmp_path, "FRAME_SIZE=160\n")
+    settings = load(tmp_path, "PARLEY_RUSTPBX=true\nFRAME_SIZE=160\n")
 
     (note,) = settings_notes(settings, engines_from([]))
 

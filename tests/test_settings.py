@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from parley.core.errors import BadSettings
 from parley.settings import IceServer, Settings, engine_values, load_settings, setting_facts
+from parley.settings.rustpbx import ANYBODYS
 
 NOWHERE = Path("/nowhere/.env")
 
@@ -101,6 +102,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "PARLEY_SIP_TLS_KEY": PATH,
     "PARLEY_SIP_TLS_CA": PATH,
     "PARLEY_SIP_TLS_PORT": PORT,
+    "PARLEY_SIP_DIGEST": st.sampled_from(["md5", "sha256", "both"]),
     "PARLEY_SIP_SRTP": st.sampled_from(["off", "allowed", "required"]),
     "PARLEY_SIP_PROXY": WORD.map("sip:{}".format),
     "PARLEY_SIP_REGISTRAR": WORD.map("sip:{}".format),
@@ -207,9 +209,10 @@ def test_what_is_set_reaches_its_setting_and_what_is_not_keeps_its_default(
 
     loaded = load({name: str(value) for name, value in given_values.items()})
 
+    passed_over = () if loaded.opens_rustpbx else ANYBODYS
     for fact in setting_facts():
         found = getattr(loaded, fact.field)
-        if fact.name in given_values:
+        if fact.name in given_values and fact.name not in passed_over:
             assert as_typed(found) == given_values[fact.name]
         else:
             assert found == getattr(defaults, fact.field)

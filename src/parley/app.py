@@ -30,6 +30,7 @@ from parley.session.preference import Variants
 from parley.session.turn_runner import TurnRunner
 from parley.session.turns import Listening
 from parley.settings import Settings
+from parley.store.call_journal import CallJournal
 from parley.store.call_writer import CallWriter
 from parley.store.opening import Store, open_store
 from parley.tool_room import ToolRoom, open_tool_room
@@ -68,8 +69,7 @@ async def open_house(settings: Settings, engines: EngineRoom) -> AsyncGenerator[
         access = await stack.enter_async_context(open_access(settings, store))
         tools = open_tool_room(settings, store, engines.tool_house)
         tool_room = await stack.enter_async_context(tools)
-        bus = await stack.enter_async_context(Bus())
-        _listen(bus, store, tool_room)
+        bus = await _open_bus(settings, store, tool_room, stack)
         await engines.warming
         house = House(
             bus=bus,
@@ -80,6 +80,7 @@ async def open_house(settings: Settings, engines: EngineRoom) -> AsyncGenerator[
             spare_voice=desk.spare_voice,
             admission=access.ledger,
             tool_book=tool_room.book,
+            has_tenant=lambda name: access.ring.has_tenant(name) or agents.has_tenant(name),
         )
         host = await stack.enter_async_context(SessionHost(house, max_calls=settings.max_calls))
         runner = TurnRunner(desk, desk, book=tool_room.book)
@@ -109,10 +110,16 @@ async def open_house(settings: Settings, engines: EngineRoom) -> AsyncGenerator[
         yield Parley(build_web(rooms), host, telephone, opensips, rustpbx)
 
 
-def _listen(bus: Bus, store: Store, tools: ToolRoom) -> None:
-    """Whoever hears of every call."""
-    bus.subscribe("store", CallWriter(store.calls).listen)
+async def _open_bus(
+    settings: Settings, store: Store, tools: ToolRoom, stack: AsyncExitStack
+) -> Bus:
+    """With those who hear of every call; what they take outlives it."""
+    journal = CallJournal(store.calls, settings.data_dir / "calls")
+    history = await stack.enter_async_context(journal)
+    bus = await stack.enter_async_context(Bus())
+    bus.subscribe("store", CallWriter(history.note).listen)
     bus.subscribe("webhooks", tools.courier.listen)
+    return bus
 
 
 async def _prepare(engines: EngineRoom, settings: Settings, stack: AsyncExitStack) -> Variants:

@@ -151,8 +151,11 @@ reaches only the engines whose model or voice it can be, the others keep their o
 says who took it."""
 
 _CLI_INTRO = """\
-`parley COMMAND --help` lists the flags of a command. Every setting that is no secret is a flag
-of every command but `version`: see [settings](settings.md)."""
+After `scripts/serve` the command is `.venv/bin/parley`. `parley COMMAND --help` lists the flags of
+a command. Every setting that is no secret is a flag of every command but `version`, and each
+command reads the environment and the `.env` of the folder that it is started in, as the server
+does: what both must know (`PARLEY_AGENTS_DIR`, `PARLEY_DATA_DIR`) is best kept there. See
+[settings](settings.md)."""
 
 _CLI_EXITS = """\
 ## Exit codes
@@ -232,8 +235,15 @@ def _typed(verb: Verb) -> str:
 
 
 def _typed_argument(argument: Argument) -> str:
-    name = str(argument.options.get("metavar", argument.name))
-    return {"*": f"[{name} …]", "+": f"{name} …"}.get(argument.options.get("nargs", ""), name)
+    """As in a usage line: words as they stand, flags with what they take, in brackets."""
+    options = argument.options
+    if not argument.name.startswith("-"):
+        name = str(options.get("metavar", argument.name))
+        return {"*": f"[{name} …]", "+": f"{name} …"}.get(options.get("nargs", ""), name)
+    takes = str(options.get("metavar", argument.name.rpartition("-")[2].upper()))
+    takes = "|".join(options["choices"]) if "choices" in options else takes
+    flag = argument.name if options.get("action") == "store_true" else f"{argument.name} {takes}"
+    return flag if options.get("required") else f"[{flag}]"
 
 
 def _first_paragraph(text: str | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from fastapi import APIRouter, Depends, FastAPI
 
@@ -62,7 +63,8 @@ from parley.transports.realtime.exchange import Exchange
 from parley.transports.realtime.socket import socket_router
 from parley.transports.rustpbx.door import PATH as RUSTPBX_PATH
 from parley.transports.rustpbx.door import TOKEN, RustPbxDoor
-from parley.transports.rustpbx.door import Host as PbxHost
+from parley.transports.rustpbx.lines import Host as PbxHost
+from parley.transports.rustpbx.lines import PbxLines
 from parley.transports.rustpbx.options import RustPbxOptions
 from parley.transports.rustpbx.rooms import Rooms as CallRooms
 from parley.transports.webrtc.options import WebRtcOptions
@@ -95,6 +97,11 @@ class Rooms:
     """Who calls people; None without a telephone."""
     call_rooms: CallRooms = field(default_factory=CallRooms)
     """RustPBX's, on both ports."""
+
+    @cached_property
+    def pbx_lines(self) -> PbxLines:
+        """The lines of PBXes, on both ports."""
+        return PbxLines(_rustpbx_options(self.settings))
 
 
 def build_web(rooms: Rooms) -> FastAPI:
@@ -252,8 +259,9 @@ def pbx_sockets(
     """The sockets of PBXes on a port, whose callers ``guard`` knows and ``host`` admits; those of
     RustPBX's Pipecat client are at ``paths``."""
     known = rooms.access.origins.before(guard.require("calls", query=TOKEN))
-    door = RustPbxDoor(host, rooms.call_rooms, rooms.wheel, _rustpbx_options(rooms.settings))
-    return [door.router(known, paths), pcm_router(host, known, rooms.wheel)]
+    lines = rooms.pbx_lines
+    door = RustPbxDoor(host, rooms.call_rooms, rooms.wheel, lines)
+    return [door.router(known, paths), pcm_router(host, known, rooms.wheel, lines)]
 
 
 def _rustpbx_options(settings: Settings) -> RustPbxOptions:

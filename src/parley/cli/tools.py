@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 LONGEST_ON_LINE = 60
 N8N_LIMIT_S = 5.0
+# A server's attempt to connect may take ten seconds, and nobody but who typed this waits for it.
+MCP_LIMIT_S = 12.0
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class _Workshop:
     async def tools(self, agent: Agent, tenant: str) -> Sequence[Tool]:
         """Those of other servers, too, if these tell of them soon."""
         self.desk.tools_for(agent, tenant)
-        await self.house.settled()
+        await self.house.settled(MCP_LIMIT_S)
         return self.desk.tools_for(agent, tenant)
 
 

@@ -25,6 +25,7 @@ _CHATTY = {
     "httpcore": "WARNING",
     "asyncio": "WARNING",
     "watchfiles": "WARNING",
+    "alembic.runtime.plugins": "WARNING",
     "uvicorn.access": "WARNING",
     "uvicorn.error": "INFO",
 }

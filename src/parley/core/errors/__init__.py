@@ -7,6 +7,7 @@
     │   ├── BadScript           a dialogue script
     │   ├── BadOffer            an SDP offer or an ICE candidate
     │   │   └── IncompatibleOffer … that can be read, and has nothing that we can do too
+    │   │       └── IncompatibleAddress … for its sound is in IPv6 and we aren't, or the reverse
     │   ├── BadAudio            audio that can't be read
     │   │   ├── AudioTooLong    … for it lasts longer than is allowed
     │   │   └── UnsupportedMedia … for nobody here knows its format
@@ -69,6 +70,7 @@ from parley.core.errors.asked import (
     EngineRefusedRequest,
     FarSideRefused,
     Forbidden,
+    IncompatibleAddress,
     IncompatibleOffer,
     InvalidValue,
     MethodNotAllowed,
@@ -131,6 +133,7 @@ __all__ = [
     "EngineUnavailable",
     "FarSideRefused",
     "Forbidden",
+    "IncompatibleAddress",
     "IncompatibleOffer",
     "InvalidValue",
     "MethodNotAllowed",

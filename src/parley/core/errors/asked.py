@@ -33,6 +33,10 @@ class IncompatibleOffer(BadOffer):
     code = "incompatible_offer"
 
 
+class IncompatibleAddress(IncompatibleOffer):
+    code = "incompatible_address"
+
+
 class BadAudio(BadRequest):
     code = "bad_audio"
 
