@@ -13,7 +13,7 @@ from bootstrap import debian
 ROOT = Path(__file__).resolve().parent.parent
 LOG = ROOT / ".cache/apt.log"
 # Much of a call's test is waiting for sound; the order is tests/conftest.py's.
-_WORKERS = ("-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder")
+_WORKERS = ("-n", "4", "--dist", "loadgroup", "--no-loadscope-reorder")
 _SELECTORS = ("-k", "-m", "--lf", "--last-failed", "--ff", "--deselect", "--pyargs")
 
 

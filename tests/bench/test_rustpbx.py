@@ -105,10 +105,14 @@ def test_memory_that_goes_up_and_down_with_the_calls_has_not_grown() -> None:
 
 
 def test_tasks_and_files_that_are_left_behind_are_told() -> None:
-    figures = Soak(Held(90, 20, 30), Held(91, 22, 33), [90.0] * 9).figures()
+    before = Held(90, 20, ["/data/parley.db", "socket:[1]"])
+    after = Held(91, 22, ["/data/parley.db", "socket:[1]", "socket:[2]", "/data/parley.db-wal"])
+
+    figures = Soak(before, after, [90.0] * 9).figures()
 
     assert figures["soak_growth_tasks"] == 2
-    assert figures["soak_growth_files"] == 3
+    assert figures["soak_growth_files"] == 1
+    assert figures["soak_database_files_after"] == 2
     assert figures["soak_growth_mb"] == 0
 
 
