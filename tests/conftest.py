@@ -81,13 +81,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Share the tests out among pytest-xdist's workers, a file to one of them.
 
     All that drive a browser go to one, and first: they are the longest, they share the built page,
-    and two browsers would take the processor from each other.
+    and two browsers would take the processor from each other. What works the processor comes last:
+    the others talk and listen, and must be heard in time.
     """
     for item in items:
         group = "browser" if _drives_a_browser(item) else item.path.as_posix()
         item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: not _drives_a_browser(item))
+    items.sort(key=lambda item: (not _drives_a_browser(item), _works_the_processor(item)))
 
 
 def _drives_a_browser(item: pytest.Item) -> bool:
     return item.path.is_relative_to(TESTS / "e2e") or item.path.is_relative_to(TESTS / "console")
+
+
+def _works_the_processor(item: pytest.Item) -> bool:
+    """It compiles, installs, parses all files, or asks thousands of questions."""
+    within = item.path.relative_to(TESTS).parts
+    return len(within) == 1 or within[0] in ("api", "bench", "deploy", "integrations", "scripts")

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,7 +28,7 @@ TASK_STARTERS = {"create_task", "ensure_future"}
 MACHINE_PATHS = re.compile("|".join(rf"(?<![\w.~-])/{name}/" for name in ("root", "work", "Users")))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Module:
     """One of our files, read and parsed once."""
 
@@ -43,8 +43,9 @@ class Module:
     def at(self, node: ast.expr | ast.stmt) -> str:
         return f"{self.name}:{node.lineno}"
 
-    def walk(self) -> Iterator[ast.AST]:
-        return ast.walk(self.tree)
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        return tuple(ast.walk(self.tree))
 
 
 @cache
@@ -75,7 +76,7 @@ def dotted(node: ast.expr) -> str:
 
 def imports_of(module: Module) -> Iterator[tuple[ast.stmt, str]]:
     """Each import of a module as the full dotted names that it binds."""
-    for node in module.walk():
+    for node in module.nodes:
         if isinstance(node, ast.Import):
             yield from ((node, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -118,7 +119,7 @@ def test_only_settings_read_the_environment() -> None:
         for module in modules("src")
         # The package itself sets a switch of a library before anything can import that library.
         if module.path.relative_to(SOURCES).parts[0] not in ("settings", "__init__.py")
-        for node in module.walk()
+        for node in module.nodes
         if isinstance(node, ast.Attribute) and dotted(node) in names
     ]
     broken += [
@@ -149,7 +150,7 @@ def test_a_function_is_seen_on_one_screen() -> None:
     broken = [
         f"{module.at(node)} {node.name} has {lines} lines"
         for module in everything()
-        for node in module.walk()
+        for node in module.nodes
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > MOST_FUNCTION_LINES
     ]
@@ -185,7 +186,7 @@ def test_who_starts_a_task_keeps_it() -> None:
     broken = [
         f"{module.at(node)} drops the task"
         for module in modules("src", "bench")
-        for node in module.walk()
+        for node in module.nodes
         if (call := _dropped_call(node)) is not None and _starts_a_lone_task(call)
     ]
 
@@ -215,7 +216,7 @@ def test_who_catches_everything_says_why() -> None:
     broken = [
         f"{module.name}:{node.lineno}"
         for module in modules("src", "scripts", "bench")
-        for node in module.walk()
+        for node in module.nodes
         if isinstance(node, ast.ExceptHandler)
         and _catches_everything(node)
         and not _is_passed_on(node)
@@ -243,7 +244,7 @@ def test_no_source_waits_by_sleeping_a_thread() -> None:
     broken = [
         module.at(node)
         for module in modules("src")
-        for node in module.walk()
+        for node in module.nodes
         if isinstance(node, ast.Call) and dotted(node.func) == "time.sleep"
     ]
     broken += [

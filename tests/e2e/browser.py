@@ -116,6 +116,18 @@ class BrowserTab:
             timeout=timeout_s * 1000,
         )
 
+    async def wait_for_answer_to_interruption(self, text: str, timeout_s: float = 60) -> None:
+        """Return when a reply of which something was heard has been interrupted, and one with the
+        text been played to its end since."""
+        await self.page.wait_for_function(
+            "text => { const turns = (window.parley?.events ?? [])"
+            ".filter(event => event.event === 'turn_ended');"
+            " const cut = turns.findIndex(turn => turn.interrupted && turn.heard);"
+            " return cut >= 0 && turns.slice(cut + 1).some(turn => turn.heard.includes(text)); }",
+            arg=text,
+            timeout=timeout_s * 1000,
+        )
+
     async def seconds_since_microphone(self) -> float:
         return await self.page.evaluate("(performance.now() - window.microphoneOpened) / 1000")
 

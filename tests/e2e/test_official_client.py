@@ -20,7 +20,8 @@ async def test_pipecats_own_client_is_greeted_understood_and_answered(
 ):
     built = built_client()
     question = await say("what are your opening hours")
-    microphone = write_microphone(tmp_path / "mic.wav", [(9.0, question), (21.0, question)], 60.0)
+    speech = [(at_s, question) for at_s in (9.0, 21.0, 33.0, 45.0)]
+    microphone = write_microphone(tmp_path / "mic.wav", speech, 60.0)
     async with open_tab(server.url, microphone) as tab:
         asked: list[str] = []
         tab.page.on("request", lambda request: asked.append(request.url))
@@ -39,6 +40,6 @@ async def test_pipecats_own_client_is_greeted_understood_and_answered(
 
     assert len(ready) == 1
     assert greeting, "the greeting was not heard"
-    assert "what are your opening hours" in said
+    assert any("opening hours" in text for text in said)
     assert sounds[-1].end_s > greeting[-1].end_s + 1.0, "the answer was not heard"
     assert foreign_requests(asked, server.url) == []
