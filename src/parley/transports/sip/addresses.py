@@ -177,8 +177,12 @@ class Via:
         kept = [p for p in parameters if p.partition("=")[0].strip().lower() != "received"]
         kept = [f"rport={port}" if p.strip().lower() == "rport" else p for p in kept]
         # In brackets an IPv6 address is a host to every reader; without, only to some (RFC 5118).
-        # The name of our own interface, behind a %, is nothing to others.
-        return ";".join([head, *kept, f"received={write_host(host.partition('%')[0])}"])
+        return ";".join([head, *kept, f"received={write_host(without_zone(host))}"])
+
+
+def without_zone(host: str) -> str:
+    """``fe80::1%eth0`` without the name of our own interface, which means nothing to others."""
+    return host.partition("%")[0]
 
 
 def read_host_port(text: str) -> tuple[str, int | None]:

@@ -7,6 +7,7 @@ import ipaddress
 import socket
 
 from parley.core.errors import BadOffer
+from parley.transports.sip.addresses import without_zone
 from parley.transports.sip.sdp import read_description
 
 ANY_V4, ANY_V6 = "0.0.0.0", "::"
@@ -35,11 +36,6 @@ def address_towards(host: str) -> str:
             return without_zone(str(probe.getsockname()[0]))
     except OSError:
         return ""
-
-
-def without_zone(host: str) -> str:
-    """``fe80::1%eth0`` without the name of our own interface, which means nothing to others."""
-    return host.partition("%")[0]
 
 
 def sound_host(offer: str) -> str:
