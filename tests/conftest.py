@@ -80,9 +80,9 @@ async def builtin(
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Share the tests out among pytest-xdist's workers, a file to one of them.
 
-    All that drive a browser go to one, and first: they are the longest, they share the built page,
-    and two browsers would take the processor from each other. What works the processor comes last:
-    the others talk and listen, and must be heard in time.
+    All that drive a browser go to one, and first: they share the built page, and two browsers would
+    take the processor from each other. What works the processor comes last: the others talk and
+    listen, and must be heard in time.
     """
     for item in items:
         group = "browser" if _drives_a_browser(item) else item.path.as_posix()

@@ -1,24 +1,30 @@
-"""A real Chromium with a microphone that plays what the test prepared, and ears."""
+"""A real Chromium with ears, and a caller at its microphone who speaks when the test says so."""
 
 from __future__ import annotations
 
+import base64
+import io
 import wave
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Page, TimeoutError, async_playwright
 
+from tests.caller_voice import CALLER_HZ
 from tests.chromium import unattended_launch
 
-MICROPHONE_HZ = 48_000
 SOUND_RMS = 0.01
+# After so long without what they wait for, people say it again. Recognition and reply take some
+# two seconds, on a busy machine five.
+PATIENCE_S = 15.0
+TRIES = 6
 
-# Measures what comes out of every <audio> element and remote stream, every 20 ms.
-EARS = """
+# Measures what comes out of every remote stream, every 20 ms; speaks into the microphone.
+EARS_AND_MOUTH = """
 window.ears = [];
 const listen = (stream) => {
   const context = new AudioContext();
@@ -47,10 +53,28 @@ navigator.mediaDevices.getUserMedia = async (wish) => {
   const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
   const audio = { ...(typeof wish.audio === "object" ? wish.audio : {}), ...plain };
   const stream = await ask({ ...wish, audio });
+  const room = new AudioContext();
+  const microphone = room.createMediaStreamDestination();
+  room.createMediaStreamSource(stream).connect(microphone);
+  window.atMicrophone = { room, microphone };
   window.microphoneOpened ??= performance.now();
-  return stream;
+  return microphone.stream;
+};
+window.speak = async (wav) => {
+  const { room, microphone } = window.atMicrophone;
+  const file = Uint8Array.from(atob(wav), (letter) => letter.charCodeAt(0));
+  const speech = room.createBufferSource();
+  speech.buffer = await room.decodeAudioData(file.buffer);
+  speech.connect(microphone);
+  const began = performance.now();
+  const over = new Promise((done) => speech.onended = done);
+  speech.start();
+  await over;
+  return (began - window.microphoneOpened) / 1000;
 };
 """
+# What is heard at least 25 of the last 50 times is a voice.
+VOICE_IS_HEARD = f"() => window.ears.slice(-50).filter(([, rms]) => rms > {SOUND_RMS}).length > 25"
 
 
 @dataclass(frozen=True)
@@ -84,6 +108,40 @@ class BrowserTab:
                 found.append(Sound(at_s, at_s))
         return found
 
+    async def say(self, speech: bytes) -> float:
+        """Speak (s16le at 16 kHz) to its end. When it began, in seconds since the microphone
+        opened."""
+        wav = base64.b64encode(_wave_file(speech)).decode()
+        return await self.page.evaluate("wav => speak(wav)", wav)
+
+    async def say_until(self, speech: bytes, fact: str, arg: Any = None) -> None:
+        """Say it, and again after a while, as people do who were not understood, until the page's
+        function ``fact`` is true."""
+        for _ in range(TRIES):
+            await self.say(speech)
+            if await self._soon(fact, arg):
+                return
+        raise AssertionError(f"said {TRIES} times, and it was never true that {fact} ({arg})")
+
+    async def interrupt_until(self, speech: bytes, fact: str, arg: Any = None) -> list[float]:
+        """Say it, and again over the answer; all of it anew until ``fact`` is true. When each
+        interruption began, in seconds since the microphone opened."""
+        began_s: list[float] = []
+        for _ in range(TRIES):
+            await self.say(speech)
+            if await self._soon(VOICE_IS_HEARD):
+                began_s.append(await self.say(speech))
+            if await self._soon(fact, arg):
+                return began_s
+        raise AssertionError(f"interrupted at {began_s}, and it was never true that {fact} ({arg})")
+
+    async def _soon(self, fact: str, arg: Any = None) -> bool:
+        try:
+            await self.page.wait_for_function(fact, arg=arg, timeout=PATIENCE_S * 1000)
+        except TimeoutError:
+            return False
+        return True
+
     async def events(self, name: str = "") -> list[dict[str, Any]]:
         """The server's events that the page received."""
         events = await self.page.evaluate("window.parley?.events ?? []")
@@ -97,40 +155,6 @@ class BrowserTab:
             timeout=timeout_s * 1000,
         )
 
-    async def wait_for_words(self, words: str, *, at_least: int, timeout_s: float = 60) -> None:
-        """Return when one final transcript has so many of the words."""
-        await self.page.wait_for_function(
-            "([words, count]) => (window.parley?.events ?? []).some("
-            "event => event.event === 'user_transcript' && event.final && "
-            "new Set(event.text.split(' ').filter(word => words.includes(word))).size >= count)",
-            arg=[words.split(), at_least],
-            timeout=timeout_s * 1000,
-        )
-
-    async def wait_for_reply(self, text: str, timeout_s: float = 60) -> None:
-        """Return when a reply with the text has been played to its end."""
-        await self.page.wait_for_function(
-            "text => (window.parley?.events ?? []).some("
-            "event => event.event === 'turn_ended' && event.heard.includes(text))",
-            arg=text,
-            timeout=timeout_s * 1000,
-        )
-
-    async def wait_for_answer_to_interruption(self, text: str, timeout_s: float = 60) -> None:
-        """Return when a reply of which something was heard has been interrupted, and one with the
-        text been played to its end since."""
-        await self.page.wait_for_function(
-            "text => { const turns = (window.parley?.events ?? [])"
-            ".filter(event => event.event === 'turn_ended');"
-            " const cut = turns.findIndex(turn => turn.interrupted && turn.heard);"
-            " return cut >= 0 && turns.slice(cut + 1).some(turn => turn.heard.includes(text)); }",
-            arg=text,
-            timeout=timeout_s * 1000,
-        )
-
-    async def seconds_since_microphone(self) -> float:
-        return await self.page.evaluate("(performance.now() - window.microphoneOpened) / 1000")
-
     async def state(self) -> str:
         return await self.page.get_attribute("[data-testid=state]", "data-state") or ""
 
@@ -140,34 +164,30 @@ class BrowserTab:
 
 @asynccontextmanager
 async def open_tab(
-    url: str, microphone: Path, *, flags: tuple[str, ...] = (), **context: Any
+    url: str, *, flags: tuple[str, ...] = (), **context: Any
 ) -> AsyncIterator[BrowserTab]:
-    """Open the page in a fresh browser whose microphone plays the file once."""
-    async with async_playwright() as playwright:
-        browser: Browser = await playwright.chromium.launch(**unattended_launch(microphone, *flags))
-        try:
-            tab_context = await browser.new_context(**{"permissions": ["microphone"], **context})
-            page = await tab_context.new_page()
-            await page.add_init_script(EARS)
-            tab = BrowserTab(page)
-            await page.goto(url)
-            yield tab
-        finally:
-            await browser.close()
+    """Open the page in a fresh browser, at whose microphone nothing is heard but what is said."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        silence = folder / "silence.wav"
+        silence.write_bytes(_wave_file(bytes(CALLER_HZ)))
+        playwright = await stack.enter_async_context(async_playwright())
+        browser = await playwright.chromium.launch(**unattended_launch(silence, *flags))
+        stack.push_async_callback(browser.close)
+        tab_context = await browser.new_context(**{"permissions": ["microphone"], **context})
+        page = await tab_context.new_page()
+        await page.add_init_script(EARS_AND_MOUTH)
+        tab = BrowserTab(page)
+        await page.goto(url)
+        yield tab
 
 
-def write_microphone(path: Path, speech: list[tuple[float, bytes]], length_s: float) -> Path:
-    """A 48 kHz file with each speech (s16le at 16 kHz) beginning at its second."""
-    samples = np.zeros(int(length_s * MICROPHONE_HZ), dtype=np.int16)
-    for start_s, pcm in speech:
-        spoken = np.frombuffer(pcm, dtype=np.int16)
-        times = np.arange(len(spoken) * 3) / 3
-        spoken_48k = np.interp(times, np.arange(len(spoken)), spoken).astype(np.int16)
-        start = int(start_s * MICROPHONE_HZ)
-        samples[start : start + len(spoken_48k)] += spoken_48k[: len(samples) - start]
-    with wave.open(str(path), "wb") as file:
+def _wave_file(pcm: bytes) -> bytes:
+    """The file with s16le at 16 kHz."""
+    whole = io.BytesIO()
+    with wave.open(whole, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(MICROPHONE_HZ)
-        file.writeframes(samples.tobytes())
-    return path
+        file.setframerate(CALLER_HZ)
+        file.writeframes(pcm)
+    return whole.getvalue()

@@ -19,6 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(__file__).parent / "official_client"
 WHERE = "/official/"
 BUILD_LIMIT_S = 300
+# The client told a name so often with data that has the text.
+WAS_TOLD = """([name, text, count]) => log.filter((line) => line.event === name
+    && JSON.stringify(line.data).includes(text)).length >= count"""
 
 
 def built_client() -> Path:
@@ -54,8 +57,7 @@ class OfficialClient:
     ) -> None:
         """Return when ``name`` was told so often with data that has the text."""
         await self.page.wait_for_function(
-            "([name, text, count]) => log.filter(line => line.event === name"
-            " && JSON.stringify(line.data).includes(text)).length >= count",
+            WAS_TOLD,
             arg=[name, text, count],
             timeout=timeout_s * 1000,
         )
