@@ -16,8 +16,8 @@ _PARTS = (
     # A browser, a server and the recogniser need two processors for themselves: on fewer, what is
     # said has holes that nobody could understand.
     ("tests/e2e", "-m", "spoken_in_a_browser"),
-    # Much of a call's test is waiting for sound; the order is tests/conftest.py's.
-    ("-m", "not spoken_in_a_browser", "-n", "4", "--dist", "loadgroup", "--no-loadscope-reorder"),
+    # Much of a call's test is waiting for sound; the order and the shares are tests/conftest.py's.
+    ("-m", "not spoken_in_a_browser", "-n", "4", "--no-loadscope-reorder"),
 )
 _SELECTORS = ("-k", "-m", "--lf", "--last-failed", "--ff", "--deselect", "--pyargs")
 

@@ -75,19 +75,39 @@ async def builtin(
         yield house
 
 
-# First, for pytest-xdist reads the groups in a hook of the same name.
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    # Not above: one test is run without it.
+    from tests.sharing import Sharing
+
+    return Sharing(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Share the tests out among pytest-xdist's workers, a file to one of them.
+    """Put the tests in the order in which they are shared out among pytest-xdist's workers.
 
     All that drive a browser go to one, and first: they share the built page, and two browsers would
     take the processor from each other. What works the processor comes last: the others talk and
-    listen, and must be heard in time.
+    listen, and must be heard in time. Of it the longest comes first, lest one worker ends alone.
     """
-    for item in items:
-        group = "browser" if _drives_a_browser(item) else item.path.as_posix()
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: (not _drives_a_browser(item), _works_the_processor(item)))
+    items.sort(
+        key=lambda item: (
+            not _drives_a_browser(item),
+            _works_the_processor(item),
+            not _is_long(item),
+        )
+    )
+
+
+def _is_long(item: pytest.Item) -> bool:
+    """It starts whole servers one after the other, or installs."""
+    return item.path.relative_to(TESTS).as_posix() in (
+        "deploy/test_pipecat_server.py",
+        "api/test_schemathesis.py",
+        "test_startup.py",
+        "api/test_abuse.py",
+        "test_offline.py",
+    )
 
 
 def _drives_a_browser(item: pytest.Item) -> bool:

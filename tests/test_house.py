@@ -48,16 +48,19 @@ class Module:
         return tuple(ast.walk(self.tree))
 
 
-@cache
 def modules(*folders: str) -> tuple[Module, ...]:
     """Every Python file below these folders of the checkout."""
+    return tuple(module for folder in folders for module in _modules_below(folder))
+
+
+@cache
+def _modules_below(folder: str) -> tuple[Module, ...]:
     found: list[Module] = []
-    for folder in folders:
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            if not FOREIGN.isdisjoint(path.parts):
-                continue
-            text = path.read_text(encoding="utf-8")
-            found.append(Module(path, text, ast.parse(text)))
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        if not FOREIGN.isdisjoint(path.parts):
+            continue
+        text = path.read_text(encoding="utf-8")
+        found.append(Module(path, text, ast.parse(text)))
     return tuple(found)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -31,6 +32,12 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 def load(values: Mapping[str, str] | None = None, **flags: str) -> Settings:
     with environment(values or {}):
         return load_settings(flags, env_file=NOWHERE)
+
+
+@cache
+def untouched() -> Settings:
+    """With nothing set. They are frozen, so that once is enough."""
+    return load()
 
 
 def complaint(values: Mapping[str, str]) -> str:
@@ -162,6 +169,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "OLLAMA_MODEL": TEXT,
     "LLM_MAX_TOKENS": st.integers(1, 100_000),
     "LLM_TEMPERATURE": st.floats(0, 2),
+    "PARLEY_HISTORY_DAYS": st.integers(0, 36_500),
     "PARLEY_DATABASE_URL": st.one_of(PATH.map("sqlite://{}".format), url("postgresql")),
     "PARLEY_REDIS_URL": url("redis", "rediss"),
     "PARLEY_CORS_ORIGINS": st.sampled_from(["*", "https://a.example,http://b:81"]),
@@ -205,7 +213,7 @@ def as_typed(value: Any) -> Any:
 def test_what_is_set_reaches_its_setting_and_what_is_not_keeps_its_default(
     given_values: dict[str, Any],
 ) -> None:
-    defaults = load()
+    defaults = untouched()
 
     loaded = load({name: str(value) for name, value in given_values.items()})
 

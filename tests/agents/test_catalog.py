@@ -186,7 +186,10 @@ async def refuse(agent: Agent) -> None:
     raise EngineUnavailable("The engine is away.")
 
 
-async def test_the_folders_are_followed_until_nobody_wants_that_any_more(tmp_path: Path) -> None:
+async def test_the_folders_are_followed_until_nobody_wants_that_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("parley.agents.catalog._LOOK_MS", 200)
     write(tmp_path, "desk", "title: Before\n")
     catalog = loaded(tmp_path)
     prepared: asyncio.Queue[Agent] = asyncio.Queue()

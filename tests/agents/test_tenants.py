@@ -141,7 +141,10 @@ async def test_edits_reach_one_tenant_and_a_file_that_goes_gives_the_houses_back
     assert titles(catalog, "bee") == ["Desk", "Shop"]
 
 
-async def test_a_new_tenants_folder_is_followed_from_then_on(tmp_path: Path) -> None:
+async def test_a_new_tenants_folder_is_followed_from_then_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("parley.agents.catalog._LOOK_MS", 200)
     write(tmp_path, "desk", "title: Desk\n")
     catalog = loaded(tmp_path)
     prepared: asyncio.Queue[Agent] = asyncio.Queue()

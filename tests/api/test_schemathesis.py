@@ -50,15 +50,15 @@ KNOWN = {
 class House:
     """A server that wants a key, the key, and the document."""
 
-    def __init__(self, server: Server, token: str, folder: Path) -> None:
+    def __init__(self, server: Server, http: httpx.AsyncClient, token: str, folder: Path) -> None:
         self.server = server
         self.token = token
         self.folder = folder
+        self._http = http
 
     async def ask(self, method: str, path: str, token: str = "") -> httpx.Response:
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        async with httpx.AsyncClient(base_url=self.server.url) as http:
-            return await http.request(method, path, headers=headers)
+        return await self._http.request(method, path, headers=headers)
 
     async def get(self, path: str, token: str = "") -> httpx.Response:
         return await self.ask("GET", path, token)
@@ -97,8 +97,11 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Hous
     folder = tmp_path_factory.mktemp("schemathesis")
     async with open_store(Settings(data_dir=folder)) as store:
         made = await KeyDesk(store.keys).create("all", scopes=OPEN_SCOPES)
-    async with running_server(folder, {}, "--offline") as server:
-        yield House(server, made.token, folder)
+    async with (
+        running_server(folder, {}, "--offline") as server,
+        httpx.AsyncClient(base_url=server.url) as http,
+    ):
+        yield House(server, http, made.token, folder)
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -138,7 +141,8 @@ async def test_every_answer_is_one_that_the_document_tells_of(house: House) -> N
 
     code, said = await house.schemathesis(document)
 
-    assert code == 0, said[-60_000:].replace("\\x00", "")
+    log = "\n".join(house.server.log[-200:])
+    assert code == 0, said[-60_000:].replace("\\x00", "") + log
     assert (await house.get("/health/live")).status_code == 200
     assert not [line for line in house.server.log if "request_broke" in line]
 

@@ -162,7 +162,8 @@ async def test_orders_in_what_a_tool_answers_are_told_of_with_its_name(house: Fa
 
 async def test_a_long_call_is_summed_up_between_two_replies(house: FakeHouse):
     def mind(messages: Any) -> str:
-        return "In short." if "Sum up" in str(messages[0]["content"]) else "Yes. " * 30
+        # One sentence: between two there is a pause.
+        return "In short." if "Sum up" in str(messages[0]["content"]) else "Yes, " * 29 + "yes."
 
     house.agents = [agent_with(greeting="")]
     house.llm = FakeChatter(mind)

@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
-
-import pytest
 
 from parley.core.call import CallInfo
-from parley.testing.scenario import ScenarioRun, load_scenario
+from parley.testing.scenario import Scenario, ScenarioRun, load_scenario
 from parley.testing.transport import FakeTransport
 from tests.builtin_house import SCENARIOS, BuiltinHouse
 
 
-@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
-async def test_the_call_goes_as_the_scenario_says(path: Path, builtin: BuiltinHouse):
-    scenario = load_scenario(path)
-    transport = FakeTransport()
-    place = builtin.host.admit(CallInfo(agent=scenario.agent, transport="fake"))
-    builtin.host.start(place, transport)
-
-    await ScenarioRun(scenario, transport, builtin.voice).play()
-
-
-async def test_two_calls_at_once_do_not_mix(builtin: BuiltinHouse):
-    ends = [FakeTransport(), FakeTransport()]
-    for end in ends:
-        place = builtin.host.admit(CallInfo(agent="", transport="fake"))
-        builtin.host.start(place, end)
+async def test_two_calls_at_once_go_each_as_its_scenario_says(builtin: BuiltinHouse):
     scenarios = [load_scenario(path) for path in SCENARIOS if path.stem != "interruption"]
+    ends = [begun(builtin, scenario) for scenario in scenarios]
 
     await asyncio.gather(
         *(
@@ -36,3 +20,18 @@ async def test_two_calls_at_once_do_not_mix(builtin: BuiltinHouse):
             for scenario, end in zip(scenarios, ends, strict=True)
         )
     )
+
+
+async def test_a_call_is_interrupted_as_the_scenario_says(builtin: BuiltinHouse):
+    (path,) = [path for path in SCENARIOS if path.stem == "interruption"]
+    scenario = load_scenario(path)
+
+    await ScenarioRun(scenario, begun(builtin, scenario), builtin.voice).play()
+
+
+def begun(builtin: BuiltinHouse, scenario: Scenario) -> FakeTransport:
+    """The caller's end of a call with the scenario's agent."""
+    end = FakeTransport()
+    place = builtin.host.admit(CallInfo(agent=scenario.agent, transport="fake"))
+    builtin.host.start(place, end)
+    return end

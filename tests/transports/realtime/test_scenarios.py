@@ -41,6 +41,14 @@ def over_webrtc(address: str, agent: str) -> AbstractAsyncContextManager[RtcClie
 
 
 WAYS: dict[str, Connect] = {"websocket": over_websocket, "webrtc": over_webrtc}
+INTERRUPTION = next(path for path in SCENARIOS if path.stem == "interruption")
+# The one that is left out is played below, where more is asked of it.
+CALLS = [
+    pytest.param(path, way, id=f"{path.stem}-{way}")
+    for path in SCENARIOS
+    for way in WAYS
+    if (path, way) != (INTERRUPTION, "websocket")
+]
 CAN: frozenset[str] = frozenset()
 """What scenarios may need and Realtime clients can do: they have no keypad and can't be held."""
 
@@ -69,8 +77,7 @@ async def spoken_call(
         yield HouseCall(client, house, await house.call_after(before)), client
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(("path", "way"), CALLS)
 async def test_the_call_goes_as_the_scenario_says(path: Path, way: str, builtin: BuiltinHouse):
     scenario = scenario_for(path, CAN)
     async with (
@@ -81,7 +88,7 @@ async def test_the_call_goes_as_the_scenario_says(path: Path, way: str, builtin:
 
 
 async def test_an_interrupted_client_has_heard_what_the_agent_remembers(builtin: BuiltinHouse):
-    scenario = load_scenario(next(path for path in SCENARIOS if path.stem == "interruption"))
+    scenario = load_scenario(INTERRUPTION)
     async with (
         realtime_door(builtin) as address,
         spoken_call(builtin, address, scenario.agent, over_websocket) as (call, client),
