@@ -61,6 +61,30 @@ async def test_we_hold_and_resume(board: Board, caller: Caller, opensips: FakeOp
         assert f"a={ours}" in session.sent[-1].body
 
 
+async def test_after_a_collision_the_caller_may_change_the_call_before_we_try_again(
+    board: Board, caller: Caller, opensips: FakeOpenSips, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("random.uniform", lambda _, longest: longest / 4)
+    session = await caller.connect(opensips)
+    holding = asyncio.create_task((await board.control()).hold())
+    await opensips.sent(session, "INVITE")
+    before = len(session.sent)
+    opensips.tell(session, "REJECTED", "INVITE", status=491, reason="Request Pending")
+    body = sdp(caller.sound.port, formats="0 96", lines=(*EVENTS, "a=sendrecv"))
+    opensips.tell(session, "UPDATED", "INVITE", body=body)
+    await opensips.until(lambda: len(session.sent) == before + 2)
+    opensips.tell(session, "ANSWERED", "INVITE", status=200, reason="OK", body=body)
+    await holding
+
+    first, theirs, second = session.sent[before - 1 :]
+    assert (first.method, theirs.status, second.method) == ("INVITE", 200, "INVITE")
+    assert origin_of(first.body) != origin_of(second.body), "the offer was not made anew"
+
+
+def origin_of(description: str) -> str:
+    return next(line for line in description.splitlines() if line.startswith("o="))
+
+
 async def test_a_key_by_info_is_told_and_another_body_refused(
     board: Board, caller: Caller, opensips: FakeOpenSips
 ):

@@ -19,7 +19,8 @@ SDP = (
     "m=audio 40000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
 )
 SDP_LINE = "Content-Type: application/sdp\r\n"
-PATIENCE_S = 5.0
+# A proxy that tries two dead nodes first takes up to five.
+PATIENCE_S = 10.0
 T1_S = 0.02
 """Every time of the protocol follows from it: a dead peer is given up after 1.3 s."""
 
@@ -238,16 +239,17 @@ async def stream_phone(
 
 
 @asynccontextmanager
-async def called_phone(tls: TlsFiles) -> AsyncIterator[Phone]:
-    """A telephone that takes a connection over TLS; ``port`` is where."""
-    assert tls.certificate is not None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(tls.certificate, tls.key)
+async def called_phone(tls: TlsFiles | None = None) -> AsyncIterator[Phone]:
+    """A telephone that takes a connection over TCP or TLS; ``port`` is where."""
+    context = tls.for_listening() if tls else None
     phone = Phone()
-    phone.carrier = "TLS"
+    phone.carrier = "TLS" if tls else "TCP"
+
+    taking: set[asyncio.Task[None] | None] = set()
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        phone.write = writer.write
+        taking.add(asyncio.current_task())
+        phone.write, phone.close = writer.write, writer.close
         await _read(reader, phone)
         writer.close()
 
@@ -255,6 +257,8 @@ async def called_phone(tls: TlsFiles) -> AsyncIterator[Phone]:
     phone.port = server.sockets[0].getsockname()[1]
     async with server:
         yield phone
+    phone.close()
+    await asyncio.gather(*filter(None, taking))
 
 
 async def _read(reader: asyncio.StreamReader, phone: Phone) -> None:

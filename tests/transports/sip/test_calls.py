@@ -170,7 +170,7 @@ async def test_both_may_hang_up_at_once(phone: Phone, call: SipDialog) -> None:
 async def test_our_change_is_answered_and_acknowledged_each_time(
     phone: Phone, call: SipDialog
 ) -> None:
-    changing = asyncio.ensure_future(call.reinvite(HOLD))
+    changing = asyncio.ensure_future(call.reinvite(lambda: HOLD))
     offer = await phone.hear("INVITE")
     answers = [(await _answered(phone, offer)).header("cseq") for _ in range(2)]
 
@@ -185,7 +185,7 @@ async def _answered(phone: Phone, offer: Seen) -> Seen:
 
 
 async def test_a_refused_change_of_ours_leaves_the_call(phone: Phone, call: SipDialog) -> None:
-    changing = asyncio.ensure_future(call.reinvite(HOLD))
+    changing = asyncio.ensure_future(call.reinvite(lambda: HOLD))
     phone.reply(await phone.hear("INVITE"), "488 No")
     await phone.hear("ACK")
 
@@ -195,7 +195,7 @@ async def test_a_refused_change_of_ours_leaves_the_call(phone: Phone, call: SipD
 
 
 async def test_after_a_collision_the_change_is_tried_again(phone: Phone, call: SipDialog) -> None:
-    changing = asyncio.ensure_future(call.reinvite(HOLD))
+    changing = asyncio.ensure_future(call.reinvite(lambda: HOLD))
     first = await phone.hear("INVITE")
     collision = await phone.ask(phone.invite(cseq=2))
     phone.reply(first, "491 Request Pending")

@@ -43,7 +43,7 @@ async def test_two_endpoints_talk(opened, desk: Desk) -> None:
     ours = await here.call(target, OFFER, prepare=desk.prepare).result()
     theirs = await desk.call()
     assert isinstance(ours, SipDialog)
-    changed = await theirs.reinvite(SDP + "a=sendonly\r\n")
+    changed = await theirs.reinvite(lambda: SDP + "a=sendonly\r\n")
     status = await ours.send_info("application/dtmf-relay", "Signal=1")
     await ours.bye("done")
     ending = await theirs.over

@@ -106,7 +106,7 @@ async def test_within_a_call_a_password_is_given_too(
     async with udp_phone(endpoint.port) as phone:
         await phone.call()
         call = await desk.call()
-        changing = asyncio.ensure_future(call.reinvite(SDP))
+        changing = asyncio.ensure_future(call.reinvite(lambda: SDP))
         first = await phone.hear("INVITE")
         phone.reply(first, "407 Who", CHALLENGE)
         second = await phone.hear("INVITE")
@@ -166,7 +166,7 @@ async def test_a_far_side_that_can_not_be_reached_is_lost(
 async def test_two_changes_of_ours_wait_for_each_other(phone: Phone, desk: Desk) -> None:
     await phone.call()
     call = await desk.call()
-    both = asyncio.gather(call.reinvite(SDP + "a=sendonly\r\n"), call.reinvite(SDP))
+    both = asyncio.gather(call.reinvite(lambda: SDP + "a=sendonly\r\n"), call.reinvite(lambda: SDP))
     first = await phone.hear("INVITE")
     phone.reply(first, "200 OK", SDP_LINE, "v=1\r\n")
     second = await phone.hear("INVITE")

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from parley.transports.sip.options import Account
 from tests.transports.sip.conftest import Desk
-from tests.transports.sip.phone import Phone, Seen, udp_phone
+from tests.transports.sip.phone import Phone, Seen, called_phone, udp_phone
 
 CHALLENGE = 'WWW-Authenticate: Digest realm="pbx", nonce="n", algorithm=MD5, qop="auth"\r\n'
 
@@ -42,6 +42,19 @@ async def test_an_extension_registers_with_its_password(pbx: Phone, extension: A
     assert second.cseq > first.cseq and second.header("call-id") == first.header("call-id")
 
 
+async def test_a_name_with_letters_that_no_uri_has_is_written_as_uris_do(
+    pbx: Phone, opened: Callable[..., Any]
+) -> None:
+    account = Account(f"sip:127.0.0.1:{pbx.port}", "anna b@x", "secret", least_s=0.1)
+    endpoint = await opened(account=account)
+    request = await pbx.hear("REGISTER")
+    contact = f"{request.header('contact')};expires=60"
+    pbx.reply(request, "200 OK", f"Contact: <sip:other@x>;expires=0, {contact}\r\n")
+    await endpoint.registration.is_registered.wait()
+
+    assert request.header("to") == "<sip:anna%20b%40x@127.0.0.1>"
+
+
 async def test_it_signs_off(pbx: Phone, extension: Any) -> None:
     pbx.reply(await pbx.hear("REGISTER"), "200 OK", "Expires: 60\r\n")
     await extension.registration.is_registered.wait()
@@ -63,8 +76,10 @@ async def test_it_is_renewed_before_the_pbx_forgets(pbx: Phone, extension: Any) 
 
 
 async def test_a_wish_that_is_too_short_grows(pbx: Phone, extension: Any) -> None:
-    pbx.reply(await pbx.hear("REGISTER"), "423 Interval Too Brief", "Min-Expires: 600\r\n")
-    second = await pbx.hear("REGISTER")
+    first = await pbx.hear("REGISTER")
+    pbx.reply(first, "423 Interval Too Brief", "Min-Expires: 600\r\n")
+    while (second := await pbx.hear("REGISTER")).cseq == first.cseq:
+        pass
 
     assert second.header("expires") == "600"
 
@@ -75,6 +90,23 @@ async def test_a_pbx_that_refuses_is_asked_again_later(pbx: Phone, extension: An
     pbx.reply(second, "200 OK")
 
     await extension.registration.is_registered.wait()
+
+
+async def test_a_pbx_whose_connection_is_lost_is_registered_with_anew(
+    opened: Callable[..., Any],
+) -> None:
+    async with called_phone() as pbx:
+        registrar = f"sip:127.0.0.1:{pbx.port};transport=tcp"
+        endpoint = await opened(account=Account(registrar, "501", "secret", retry_s=0.05))
+        first = await pbx.hear("REGISTER")
+        pbx.reply(first, "200 OK", "Expires: 300\r\n")
+        await endpoint.registration.is_registered.wait()
+        pbx.close()
+        async with asyncio.timeout(10):
+            while not (said := await pbx.inbox.get()):
+                pass
+
+    assert Seen(said).cseq == first.cseq + 1 and Seen(said).header("expires") == "300"
 
 
 async def test_the_log_says_why_a_pbx_refuses_and_what_to_look_at(

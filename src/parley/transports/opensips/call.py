@@ -95,19 +95,17 @@ class UaCall:
         """Send an INFO; the status of its answer."""
         return (await self._ask("INFO", body=body, kind=content_type)).status
 
-    async def reinvite(self, sdp: str) -> str:
-        """Offer another description; the far side's answer to it.
-
-        Raises ``FarSideRefused``, and ``CallNotLive``.
-        """
+    async def reinvite(self, offer: Callable[[], str]) -> str:
+        """As ``SipDialog`` does."""
         async with self._own_change:
-            event = await self._ask("INVITE", body=sdp)
+            event = await self._ask("INVITE", body=offer())
             for _ in range(CHANGE_TRIES - 1):
                 if event.status != 491:
                     break
-                # Both sides wanted a change at the same moment (RFC 3261, 14.1).
-                await asyncio.sleep(random.uniform(0.1, 4.0))
-                event = await self._ask("INVITE", body=sdp)
+                # Both sides wanted a change at the same moment; the caller, who isn't us, waits for
+                # longer (RFC 3261, 14.1).
+                await asyncio.sleep(random.uniform(0.0, 2.0))
+                event = await self._ask("INVITE", body=offer())
         self._require_live()
         if event.kind != "ANSWERED":
             why = f"{event.status} {event.reason}".strip()
@@ -224,7 +222,8 @@ class UaCall:
         await self.on_answer(sdp)
 
     def _take_change(self, event: UaEvent) -> None:
-        if self._own_change.locked():
+        ours = self._asked.get("INVITE")
+        if ours is not None and not ours.done():
             self._answer(event, 491)
         elif self._changes < MAX_CHANGES:
             self._changes += 1

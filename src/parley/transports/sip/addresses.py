@@ -30,7 +30,8 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9.])?")
 _VIA = re.compile(r"SIP\s*/\s*2\.0\s*/\s*([A-Za-z0-9-]+)\s+(.+)", re.IGNORECASE | re.DOTALL)
 _NOT_IN_URI = re.compile(r'[\x00-\x20\x7f<>"\\^`{|}]')
 _TEL_MARKS = str.maketrans("", "", "-.() ")
-_USER_MARKS = "-_.!~*'()&=+$,;?/"
+USER_MARKS = "-_.!~*'()&=+$,;?/"
+"""What a user in a URI may hold as it is, beside letters and digits."""
 
 
 class UnknownScheme(Malformed):
@@ -216,7 +217,7 @@ def write_host(host: str) -> str:
 
 def write_uri(user: str, host: str, port: int, carrier: Carrier = "udp") -> str:
     """A ``sip:`` URI of our own making."""
-    name = f"{quote(user, safe=_USER_MARKS)}@" if user else ""
+    name = f"{quote(user, safe=USER_MARKS)}@" if user else ""
     suffix = "" if carrier == "udp" else f";transport={carrier}"
     return f"sip:{name}{write_host(host)}:{port}{suffix}"
 

@@ -52,6 +52,7 @@ class SipDialog:
         self._unacked: ServerTransaction | None = None
         self._acked: asyncio.Future[str] = loop.create_future()
         self._is_theirs_pending = False
+        self._is_ours_pending = False
         self._own_change = asyncio.Lock()
         self._transfer: Transfer | None = None
         self._saying_bye: asyncio.Task[None] | None = None
@@ -78,8 +79,7 @@ class SipDialog:
             if self._unacked is not None:
                 # Whoever hasn't had our answer can't be told that the call is over (15.1.2).
                 await asyncio.wait([self._acked])
-            extra = reason_line(200, reason)
-            await self._line.ask_in_dialog(self._dialog, "BYE", extra)
+            await self._line.say_bye(self._dialog, reason)
         finally:
             self._forget()
 
@@ -103,19 +103,17 @@ class SipDialog:
         self._notice_loss(response)
         return response.status
 
-    async def reinvite(self, sdp: str) -> str:
-        """Offer another description; the far side's answer to it.
-
-        Raises ``FarSideRefused``, and ``CallNotLive``.
-        """
+    async def reinvite(self, offer: Callable[[], str]) -> str:
+        """Offer another description, made anew for each try: the far side may have changed the call
+        in between. Returns its answer. Raises ``FarSideRefused``, and ``CallNotLive``."""
         async with self._own_change:
-            response = await self._offer(sdp)
+            response = await self._offer(offer())
             for _ in range(CHANGE_TRIES - 1):
                 if response.status != 491:
                     break
-                # Both sides wanted a change at the same moment (14.1).
-                await asyncio.sleep(random.uniform(0.2, 8.0) * self._line.timing.t1_s)
-                response = await self._offer(sdp)
+                await asyncio.sleep(self._dialog.collision_pause_s(self._line.timing.t1_s))
+                self._require_live()
+                response = await self._offer(offer())
         self._notice_loss(response)
         self._require_live()
         if not response.is_success:
@@ -128,9 +126,13 @@ class SipDialog:
     async def _offer(self, sdp: str) -> Response:
         self._require_live()
         headers, body = with_sdp(sdp)
-        return await self._line.ask_in_dialog(
-            self._dialog, "INVITE", [ALLOW, *headers], body, self.acknowledge
-        )
+        self._is_ours_pending = True
+        try:
+            return await self._line.ask_in_dialog(
+                self._dialog, "INVITE", [ALLOW, *headers], body, self.acknowledge
+            )
+        finally:
+            self._is_ours_pending = False
 
     def acknowledge(self, response: Response) -> None:
         """Tell the far side that its answer has come, each time that it comes."""
@@ -213,7 +215,7 @@ class SipDialog:
         self._end("far", printable(reason.get("text", "") or reason.get("cause", "")))
 
     def _take_change(self, transaction: ServerTransaction) -> None:
-        if self._own_change.locked():
+        if self._is_ours_pending:
             self._reply(transaction, 491)
         elif self._is_theirs_pending:
             self._reply(transaction, 500, [("Retry-After", str(random.randint(1, 10)))])
@@ -226,7 +228,7 @@ class SipDialog:
         request = transaction.request
         try:
             offer = sdp_of(request)
-            self._dialog.refresh_target(request)
+            self._dialog.follow(request, transaction.flow)
             wants_offer = request.method == "INVITE"
             ours = await self.on_reinvite(offer) if offer or wants_offer else ""
             self._accept_change(transaction, offer, ours)

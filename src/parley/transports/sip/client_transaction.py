@@ -97,6 +97,11 @@ class ClientTransaction:
     def _nobody(self) -> None:
         self.fail(408)
 
+    def lose_way(self) -> None:
+        """The connection is gone. Who has begun to answer may go on by another one."""
+        if not self.is_proceeding:
+            self.fail(503)
+
     def fail(self, status: int) -> None:
         """Nobody answers, or nobody can be reached."""
         if not self.final.done():

@@ -35,6 +35,10 @@ class Connection(asyncio.Protocol):
         self._connected = connected
         self._disconnected = disconnected
         self._framer = Framer(options.max_head_bytes, options.max_body_bytes)
+        self.checked_name = ""
+        """The name that its certificate was checked for, where we opened it by TLS."""
+        self.used_s = 0.0
+        """When the last message came or went, in the loop's time."""
         self._wire: asyncio.Transport | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._waits_for_rest = False
@@ -49,17 +53,29 @@ class Connection(asyncio.Protocol):
         return True
 
     def send(self, data: bytes) -> None:
+        self._note_use()
+        self._write(data)
+
+    def _write(self, data: bytes) -> None:
         if self._wire is None or self._wire.is_closing():
             return
-        self._is_known = True
         self._wire.write(data)
         if self._wire.get_write_buffer_size() > MAX_UNSENT_BYTES:
             log.warning("sip_peer_reads_nothing", peer=self.host)
             self._wire.abort()
 
+    def _note_use(self) -> None:
+        self._is_known = True
+        self.used_s = asyncio.get_running_loop().time()
+
     def close(self) -> None:
         if self._wire is not None:
             self._wire.close()
+
+    def abort(self) -> None:
+        """Close at once; what hasn't been read is lost."""
+        if self._wire is not None:
+            self._wire.abort()
 
     # ── asyncio.Protocol ─────────────────────────────────────────────────────────────────
 
@@ -79,7 +95,7 @@ class Connection(asyncio.Protocol):
             return
         try:
             for message in self._framer.feed(data):
-                self._is_known = True
+                self._note_use()
                 self._take(message, self)
         except Malformed as error:
             log.info("sip_stream_closed", peer=self.host, why=str(error))
@@ -89,8 +105,8 @@ class Connection(asyncio.Protocol):
         self._wait_for_more()
 
     def _answer_pings(self) -> None:
-        if self._framer.pings and self._wire is not None and not self._wire.is_closing():
-            self._wire.write(PONG * self._framer.pings)
+        if self._framer.pings:
+            self._write(PONG * self._framer.pings)
         self._framer.pings = 0
 
     def connection_lost(self, exc: Exception | None) -> None:

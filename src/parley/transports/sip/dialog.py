@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import random
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -31,7 +32,8 @@ class Dialog:
     """RFC 3261, 12. ``local`` and ``remote`` are whole From or To values, tags and all.
 
     ``flow`` is the way to a peer that can't be reached by what it says of itself: a telephone
-    behind a NAT, or at the other end of the connection that it opened.
+    behind a NAT, or at the other end of the connection that it opened. ``source`` is where its last
+    word on that came from, for where nothing else leads to it. ``is_ours``: we made the call.
     """
 
     call_id: str
@@ -43,6 +45,10 @@ class Dialog:
     local_seq: int = 0
     remote_seq: int | None = None
     flow: Flow | None = None
+    source: Flow | None = None
+    is_ours: bool = False
+    proofs: tuple[tuple[str, str], ...] = ()
+    """What the last INVITE of ours proved who we are with: its ACK does so, too (22.1)."""
     local_tag: str = field(init=False)
     remote_tag: str = field(init=False)
 
@@ -67,6 +73,7 @@ class Dialog:
             route=route,
             remote_seq=invite.cseq,
             flow=_flow_back(invite, target, route, flow),
+            source=flow,
         )
 
     @classmethod
@@ -92,6 +99,8 @@ class Dialog:
             route=route,
             local_seq=invite.cseq,
             flow=flow if is_direct else None,
+            is_ours=True,
+            proofs=_proofs_in(invite.headers),
         )
 
     @property
@@ -119,6 +128,9 @@ class Dialog:
         if seq is None:
             self.local_seq += 1
             seq = self.local_seq
+        extra = [*extra, *(self.proofs if method == "ACK" else ())]
+        if method == "INVITE":
+            self.proofs = _proofs_in(extra)
         uri, routes = self._way()
         lines = [
             *(("Route", route) for route in routes),
@@ -141,6 +153,12 @@ class Dialog:
             return self.target, self.route
         return first.uri.text, (*self.route[1:], f"<{self.target}>")
 
+    def collision_pause_s(self, t1_s: float) -> float:
+        """Both sides wanted a change at the same moment: who made the call waits for longer, so
+        that they don't meet again (14.1)."""
+        shortest, longest = (4.2, 8.0) if self.is_ours else (0.0, 4.0)
+        return random.uniform(shortest, longest) * t1_s
+
     def is_next(self, request: Request) -> bool:
         """Whether the request is newer than the last, and it is the last from now on."""
         if self.remote_seq is not None and request.cseq <= self.remote_seq:
@@ -152,6 +170,18 @@ class Dialog:
         """Take over where the far side says that it is now (12.2.1.2)."""
         if message.headers.all("contact"):
             self.target = contact_of(message).text
+
+    def follow(self, change: Request, flow: Flow) -> None:
+        """The same for a change that came by ``flow``: who has moved is behind another NAT, or at
+        the end of another connection."""
+        self.refresh_target(change)
+        self.source = flow
+        self.flow = _flow_back(change, SipUri.read(self.target), self.route, flow)
+
+
+def _proofs_in(lines: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    names = ("authorization", "proxy-authorization")
+    return tuple((name, value) for name, value in lines if name.lower() in names)
 
 
 def contact_of(message: Request | Response) -> SipUri:

@@ -21,7 +21,7 @@ def read_key(kind: str, body: str) -> str:
     else:
         raise UnsupportedMedia(f"{kind or 'The body'} means nothing here.", hint=f"Send {RELAY}.")
     key = told.strip().upper()
-    if key.isascii() and key.isdigit() and int(key) < len(DIGITS):
+    if key.isascii() and key.isdigit() and len(key) <= 2 and int(key) < len(DIGITS):
         # Some send the number of the event: 10 is the star.
         return DIGITS[int(key)]
     if len(key) != 1 or key not in DIGITS:

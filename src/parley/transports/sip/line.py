@@ -15,6 +15,7 @@ from parley.transports.sip.digest import answer_challenge
 from parley.transports.sip.grammar import Malformed
 from parley.transports.sip.message import Request, Response
 from parley.transports.sip.options import SipOptions
+from parley.transports.sip.replies import reason_line
 from parley.transports.sip.server_transaction import ServerTransaction
 from parley.transports.sip.sockets import Flow, Sockets
 from parley.transports.sip.timing import Timing
@@ -80,10 +81,29 @@ class Line:
         on_success: Callable[[Response], None] | None = None,
     ) -> Response:
         try:
-            transaction = await self.transactions.send(request, dialog.way, None, on_success)
+            flow = await self._flow_to(dialog)
+            transaction = await self.transactions.send(request, flow, None, on_success)
         except (ConnectFailed, Malformed):
             return Response(status=503)
         return await asyncio.shield(transaction.final)
+
+    async def _flow_to(self, dialog: Dialog) -> Flow:
+        """The way to the far side; back to where it came from, if what it says of itself leads
+        nowhere. Raises ``ConnectFailed`` and ``Malformed``."""
+        try:
+            return await self.transactions.flow_to(dialog.way)
+        except ConnectFailed:
+            if dialog.source is None or not dialog.source.is_open:
+                raise
+            return dialog.source
+
+    async def say_bye(self, dialog: Dialog, reason: str) -> None:
+        """End a dialog; returns when the far side knows, or can't be told."""
+        flow, extra = dialog.flow, reason_line(200, reason)
+        response = await self.ask_in_dialog(dialog, "BYE", extra)
+        if response.status == 503 and flow is not None and not flow.is_open:
+            # Its connection broke over this; it may be reached where it said that it is.
+            await self.ask_in_dialog(dialog, "BYE", extra)
 
     def proof(self, request: Request, response: Response) -> tuple[str, str] | None:
         """What answers a demand for a password."""
@@ -98,7 +118,7 @@ class Line:
         """The ACK to a success: a request of its own that nobody answers."""
         ack = dialog.request("ACK", seq=seq)
         try:
-            flow = await self.transactions.flow_to(dialog.way)
+            flow = await self._flow_to(dialog)
         except (ConnectFailed, Malformed):
             return
         self.transactions.dress(ack, flow)

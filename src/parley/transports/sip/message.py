@@ -36,7 +36,8 @@ _LONG = {
     "x": "session-expires",
     "y": "identity",
 }
-_FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
+# Spaces before the line's end stay: to look for them takes a second in a line of nothing else.
+_FOLD = re.compile(r"\r\n[ \t]+")
 _ONCE = ("from", "to", "call-id", "cseq", "max-forwards", "content-length")
 _PHRASES = {
     100: "Trying",

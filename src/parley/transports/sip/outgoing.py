@@ -109,6 +109,8 @@ class OutgoingCall:
         """Call; a password is given if one is asked for, and another offer made if one must be."""
         try:
             self._contact = await self._line.contact_towards(self._dialling.hop)
+            if self._giving_up is not None:
+                return
             async with asyncio.timeout(self._dialling.ring_limit_s + self._line.timing.give_up_s):
                 response = await self._try()
                 if response.status in _NOT_THAT_WAY and self._reoffer and not self._giving_up:

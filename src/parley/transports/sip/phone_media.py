@@ -124,10 +124,10 @@ class PhoneMedia(PlainMedia):
                 raise FarSideRefused(f"The far side takes no keys: {status} to INFO.")
 
     async def hold(self) -> None:
-        self.line.accept(await self.call.reinvite(self.line.hold()))
+        self.line.accept(await self.call.reinvite(self.line.hold))
 
     async def resume(self) -> None:
-        self.line.accept(await self.call.reinvite(self.line.resume()))
+        self.line.accept(await self.call.reinvite(self.line.resume))
 
     async def transfer(self, target: str) -> None:
         """Hand the caller on; our part of the call ends once the target has taken it."""

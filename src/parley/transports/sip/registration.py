@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from urllib.parse import quote
 
 from parley.core.errors import ConnectFailed
 from parley.core.log import get_logger
-from parley.transports.sip.addresses import Address, SipUri, write_host
+from parley.transports.sip.addresses import USER_MARKS, Address, SipUri, write_host
 from parley.transports.sip.dialog import MAX_FORWARDS, new_call_id, new_tag
 from parley.transports.sip.door import Door
 from parley.transports.sip.grammar import Malformed, read_number
 from parley.transports.sip.line import Line
 from parley.transports.sip.message import Headers, Request, Response
 from parley.transports.sip.replies import ALLOW
+from parley.transports.sip.sockets import Flow
 
 log = get_logger(__name__)
 
@@ -44,7 +46,10 @@ class Registration:
         self._call_id = new_call_id()
         self._tag = new_tag()
         self._seq = 0
-        self._stopping = asyncio.Event()
+        self._flow: Flow | None = None
+        self._is_stopping = False
+        self._woken = asyncio.Event()
+        line.sockets.on_lost.append(self._note_loss)
 
     @property
     def address(self) -> str:
@@ -53,32 +58,52 @@ class Registration:
 
     async def keep(self) -> None:
         first_wait_s = wait_s = self._line.options.account.retry_s
-        while not self._stopping.is_set():
+        while not self._is_stopping:
             response = await self._register(self._wanted_s)
             if response.is_success:
-                wait_s = first_wait_s
                 granted_s = self._granted_s(response)
                 self._note(response)
                 # Well before the end: the next try may need another.
-                await self._pause(granted_s * 0.8 if granted_s > 60 else granted_s * 0.5)
+                if await self._rest(granted_s * 0.8 if granted_s > 60 else granted_s * 0.5):
+                    wait_s = first_wait_s
+                else:
+                    # A PBX that hangs up each time isn't asked each time.
+                    await self._rest(wait_s)
+                    wait_s = min(2 * wait_s, LONGEST_WAIT_S)
             elif response.status == 423 and self._raise_wish(response):
                 continue
             else:
                 self._note(response)
-                await self._pause(wait_s)
+                await self._rest(wait_s)
                 wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
     async def stop(self) -> None:
         """Sign off, so that no call is sent here any more."""
-        self._stopping.set()
+        self._is_stopping = True
+        self._woken.set()
         if self.is_registered.is_set():
             self.is_registered.clear()
             await self._register(0)
 
-    async def _pause(self, seconds: float) -> None:
-        with suppress(TimeoutError):
+    async def _rest(self, seconds: float) -> bool:
+        """Whether nothing came up meanwhile: a lost connection, or our end."""
+        if self._is_stopping:
+            return False
+        self._woken.clear()
+        try:
             async with asyncio.timeout(seconds):
-                await self._stopping.wait()
+                await self._woken.wait()
+        except TimeoutError:
+            return True
+        return False
+
+    def _note_loss(self, flow: Flow) -> None:
+        """The PBX is gone, or has forgotten us with the connection that it called us by."""
+        if flow is self._flow and self.is_registered.is_set():
+            log.info("sip_registration_lost", registrar=self._registrar.text)
+            self.is_registered.clear()
+            self.last_status = 0
+            self._woken.set()
 
     def _note(self, response: Response) -> None:
         is_new = response.status != self.last_status
@@ -129,6 +154,7 @@ class Registration:
                 self._door.registrars.add(flow.host)
                 contact = self._line.contact(flow, self._line.options.account.username)
                 request = self._request(contact, expires_s, extra)
+                self._flow = flow
                 transaction = await self._line.transactions.send(request, flow)
             except ConnectFailed as error:
                 return Response(status=503, phrase=error.message)
@@ -159,4 +185,5 @@ class Registration:
 
 def address_of_record(registrar: SipUri, username: str) -> str:
     """``sip:extension@pbx``."""
-    return f"{registrar.scheme}:{username}@{write_host(registrar.host)}"
+    name = quote(username, safe=USER_MARKS)
+    return f"{registrar.scheme}:{name}@{write_host(registrar.host)}"

@@ -21,6 +21,7 @@ from parley.transports.sip.families import (
     open_datagrams,
     version_of,
 )
+from parley.transports.sip.open_connections import CLOSING_S, OpenConnections
 from parley.transports.sip.options import SipOptions
 
 log = get_logger(__name__)
@@ -91,7 +92,8 @@ class _Datagrams(asyncio.DatagramProtocol):
 
 class Sockets:
     """Listens, and opens connections. Every datagram goes to ``take_datagram``; connections
-    read their own messages and give them to ``take_message``."""
+    read their own messages and give them to ``take_message``. Those in ``on_lost`` are told of
+    each that is over."""
 
     def __init__(
         self,
@@ -104,15 +106,19 @@ class Sockets:
         self._take_message = take_message
         self._servers: list[asyncio.Server] = []
         self._wires: dict[str, asyncio.DatagramTransport] = {}
-        self._connections: dict[tuple[Carrier, str, int], Connection] = {}
+        self._connections = OpenConnections(options.max_connections)
         self._opening: dict[Hop, asyncio.Lock] = {}
         self._trust: ssl.SSLContext | None = None
+        self.on_lost: list[Callable[[Flow], None]] = []
         self.port = options.port
         self.tls_port = 0
 
     async def open(self) -> None:
-        """Bind everything. Raises ``OSError`` where an address can't be had."""
+        """Bind everything. Raises ``OSError`` where an address can't be had, and ``BadSettings``
+        where a certificate can't be used."""
         tls = self._options.tls.for_listening()
+        if self._options.tls.authorities is not None:
+            self._trust = self._options.tls.for_calling()
         hosts = await listened_at(self._options.host)
         tries = 1 if self._options.port else _TRIES
         for left in reversed(range(tries)):
@@ -152,24 +158,25 @@ class Sockets:
         )
 
     def _connected(self, connection: Connection) -> bool:
-        if len(self._connections) >= self._options.max_connections:
+        has_room = self._connections.add(connection)
+        if not has_room:
             log.warning("sip_connection_refused", peer=connection.host)
-            return False
-        self._connections[connection.carrier, connection.host, connection.port] = connection
-        return True
+        return has_room
 
     def _disconnected(self, connection: Connection) -> None:
-        key = connection.carrier, connection.host, connection.port
-        if self._connections.get(key) is connection:
-            del self._connections[key]
+        self._connections.remove(connection)
+        for tell in self.on_lost:
+            tell(connection)
 
     async def close(self) -> None:
         for server in self._servers:
             server.close()
-        for connection in list(self._connections.values()):
-            connection.close()
-        for server in self._servers:
-            await server.wait_closed()
+        await self._connections.close()
+        # From Python 3.12 on servers wait for those who haven't even finished their handshake.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING_S):
+                for server in self._servers:
+                    await server.wait_closed()
         self._servers.clear()
         for wire in self._wires.values():
             wire.close()
@@ -187,7 +194,8 @@ class Sockets:
                     return UdpFlow(self._wire_to(hosts[0]), hosts[0], hop.port)
                 async with self._opening.setdefault(hop, asyncio.Lock()):
                     return await self._connection_with(hop, hosts)
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, UnicodeError) as error:
+            # The last is what Python says of names that can be nobody's: "a..b".
             raise _unreachable(hop, error) from error
         finally:
             self._opening = {hop: lock for hop, lock in self._opening.items() if lock.locked()}
@@ -216,7 +224,7 @@ class Sockets:
     async def _connection_with(self, hop: Hop, hosts: list[str]) -> Connection:
         """The one that is open, or a new one with the first address that takes it."""
         for host in hosts:
-            if (found := self._connections.get((hop.carrier, host, hop.port))) is not None:
+            if (found := self._connections.find(hop, host)) is not None:
                 return found
         for host in hosts[:-1]:
             with suppress(OSError):
@@ -235,6 +243,7 @@ class Sockets:
         )
         if not connection.is_open:
             raise ConnectionError("there are too many connections")
+        connection.checked_name = hop.host if hop.carrier == "tls" else ""
         return connection
 
     def own_address(self, flow: Flow) -> tuple[str, int]:

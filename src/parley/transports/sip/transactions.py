@@ -31,6 +31,7 @@ class Transactions:
         self._servers: dict[tuple[str, ...], ServerTransaction] = {}
         self._clients: dict[tuple[str, str], ClientTransaction] = {}
         self._calls: dict[tuple[str, str, int, str], ServerTransaction] = {}
+        sockets.on_lost.append(self._lose)
 
     def __len__(self) -> int:
         return len(self._servers) + len(self._clients)
@@ -60,8 +61,9 @@ class Transactions:
         return not request.callee.tag and _merge_key(request) in self._calls
 
     def admit(self, request: Request, flow: Flow) -> ServerTransaction | None:
-        """Begin a transaction for a new request; None where there are too many already."""
-        if len(self._servers) >= MAX_TRANSACTIONS:
+        """Begin a transaction for a new request; None where there are too many already. What
+        belongs to a call isn't turned away: a flood of new ones must not keep it from ending."""
+        if len(self._servers) >= MAX_TRANSACTIONS and not request.callee.tag:
             log.warning("sip_transactions_full", peer=flow.host)
             return None
         transaction = ServerTransaction(
@@ -134,6 +136,12 @@ class Transactions:
     def _forget_client(self, transaction: ClientTransaction) -> None:
         request = transaction.request
         self._clients.pop((request.top_via.branch, request.method), None)
+
+    def _lose(self, flow: Flow) -> None:
+        """A connection is over, and so is what was asked by it (RFC 3261, 17.1.4)."""
+        for transaction in list(self._clients.values()):
+            if transaction.flow is flow:
+                transaction.lose_way()
 
     def close(self) -> None:
         for transaction in (*self._servers.values(), *self._clients.values()):

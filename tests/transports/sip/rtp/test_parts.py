@@ -37,7 +37,7 @@ def test_before_anything_came_the_sdp_says_where_to_send():
 def test_the_first_source_is_where_the_caller_is():
     found = latch()
 
-    found.hear(NAT, 0.1)
+    found.hear(NAT, 0.1, 1)
 
     assert found.target == NAT
     assert not found.admits(STRANGER, 0.2)
@@ -46,10 +46,10 @@ def test_the_first_source_is_where_the_caller_is():
 
 def test_a_stranger_who_is_quicker_gives_way_to_the_address_in_the_sdp():
     found = latch()
-    found.hear(STRANGER, 0.1)
+    found.hear(STRANGER, 0.1, 1)
 
     was_admitted = found.admits(SDP, 0.2)
-    found.hear(SDP, 0.2)
+    found.hear(SDP, 0.2, 1)
 
     assert was_admitted
     assert not found.admits(STRANGER, 0.3)
@@ -58,7 +58,7 @@ def test_a_stranger_who_is_quicker_gives_way_to_the_address_in_the_sdp():
 def test_after_a_while_not_even_the_sdp_moves_a_stream_that_flows():
     found = latch()
     for tenth in range(100):
-        found.hear(NAT, tenth / 10)
+        found.hear(NAT, tenth / 10, 1)
 
     assert not found.admits(SDP, 9.95)
     assert SETTLING_S < 9.95
@@ -66,7 +66,7 @@ def test_after_a_while_not_even_the_sdp_moves_a_stream_that_flows():
 
 def test_a_silent_source_may_come_back_from_elsewhere():
     found = latch()
-    found.hear(NAT, 1.0)
+    found.hear(NAT, 1.0, 1)
 
     assert not found.admits((NAT[0], 7), 0.9 + SILENCE_S)
     assert found.admits((NAT[0], 7), 1.0 + SILENCE_S)
@@ -74,7 +74,7 @@ def test_a_silent_source_may_come_back_from_elsewhere():
 
 def test_another_address_in_the_sdp_opens_it_and_the_same_one_does_not():
     found = latch()
-    found.hear(NAT, 1.0)
+    found.hear(NAT, 1.0, 1)
 
     found.name(SDP, 2.0)
     is_kept = found.target == NAT and not found.admits(STRANGER, 2.0)

@@ -14,13 +14,15 @@ class Latch:
     """Takes the first valid source, or the one that the SDP names, and stays with it.
 
     Callers behind a NAT send from elsewhere than their SDP says. It opens again when the SDP names
-    another address, or when the source has been silent.
+    another address. When the source has been silent, as on hold, it opens a little: for the same
+    stream, whose number a stranger can't know, or for the same host.
     """
 
     def __init__(self) -> None:
         self.source: Address | None = None
         """Where packets come from; None until some have come."""
         self._named: Address | None = None
+        self._ssrc: int | None = None
         self._settled_s = 0.0
         self._heard_s = 0.0
 
@@ -46,7 +48,14 @@ class Latch:
             or now_s - self._heard_s >= SILENCE_S
         )
 
-    def hear(self, address: Address, now_s: float) -> None:
-        """A valid packet came from an address that was admitted."""
+    def believes(self, address: Address, ssrc: int) -> bool:
+        """Whether a packet that was admitted may be the caller's."""
+        if self.source is None or address == self._named or ssrc == self._ssrc:
+            return True
+        return address[0] == self.source[0]
+
+    def hear(self, address: Address, now_s: float, ssrc: int) -> None:
+        """A valid packet came that is believed."""
         self.source = address
         self._heard_s = now_s
+        self._ssrc = ssrc

@@ -71,8 +71,12 @@ class Post:
             packet = self._parse(data)
             if packet is None:
                 return
+            # What opens with the key is the caller's, wherever it comes from.
+            if self._secrets.opener is None and not self.latch.believes(address, packet.ssrc):
+                self.counters.strangers += 1
+                return
             if self._knows(packet.payload_type):
-                self.latch.hear(address, now_s)
+                self.latch.hear(address, now_s, packet.ssrc)
             if address == self.latch.source:
                 self._on_rtp(packet, now_s)
 
