@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -114,7 +115,8 @@ async def _open_bus(
     settings: Settings, store: Store, tools: ToolRoom, stack: AsyncExitStack
 ) -> Bus:
     """With those who hear of every call; what they take outlives it."""
-    journal = CallJournal(store.calls, settings.data_dir / "calls")
+    keeps = timedelta(days=settings.history_days)
+    journal = CallJournal(store.calls, settings.data_dir / "calls", keeps=keeps)
     history = await stack.enter_async_context(journal)
     bus = await stack.enter_async_context(Bus())
     bus.subscribe("store", CallWriter(history.note).listen)

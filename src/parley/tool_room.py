@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from parley.api.event_courier import Courier
 from parley.api.event_poster import EventPoster
@@ -31,7 +32,8 @@ async def open_tool_room(
 ) -> AsyncGenerator[ToolRoom]:
     """Leaving it delivers what waits, within the limits of each."""
     async with AsyncExitStack() as stack:
-        journal = RunJournal(store.tool_runs, settings.data_dir / "tool-runs")
+        keeps = timedelta(days=settings.history_days)
+        journal = RunJournal(store.tool_runs, settings.data_dir / "tool-runs", keeps=keeps)
         book = StoredToolBook(store, await stack.enter_async_context(journal))
         house.connect(book, StoredSecrets(store.tenants))
         poster = EventPoster(house.destinations)

@@ -24,6 +24,12 @@ async def store(settings: Settings) -> AsyncGenerator[Store]:
 
 
 @pytest.fixture
+async def acme(store: Store) -> AsyncGenerator[Store]:
+    await store.tenants.add("acme")
+    yield store
+
+
+@pytest.fixture
 async def access(settings: Settings, store: Store) -> AsyncGenerator[Access]:
     async with open_access(settings, store) as access:
         yield access

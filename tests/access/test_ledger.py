@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,32 +11,12 @@ import pytest
 
 from parley.access import ledger as ledger_module
 from parley.access.caller import Caller, MinuteLimits
-from parley.access.ledger import Ledger
 from parley.access.opening import Access
-from parley.access.rates import open_rates
-from parley.access.ring import KeyRing
-from parley.access.spool import Settlement, Spool
-from parley.core.call import CallInfo
-from parley.core.errors import CallLimitReached, QuotaExceeded, StoreFailed
+from parley.core.errors import CallLimitReached, QuotaExceeded
 from parley.session.admission import Admission
 from parley.store.opening import Store
-from parley.store.records import Amounts, Limits, ReservationRecord
-
-ACME = Caller(tenant="acme", key_id="key_1")
-
-
-def call() -> CallInfo:
-    return CallInfo(agent="receptionist", transport="webrtc", tenant="acme")
-
-
-async def used(store: Store) -> Amounts:
-    return (await store.usage.of("acme", datetime.now(UTC)))[0]
-
-
-@pytest.fixture
-async def acme(store: Store) -> AsyncGenerator[Store]:
-    await store.tenants.add("acme")
-    yield store
+from parley.store.records import Amounts, Limits, ReservationRecord, Settlement
+from tests.access.ledgers import ACME, call, limit, opened, used
 
 
 @pytest.fixture
@@ -52,10 +31,6 @@ def renewed(acme: Store, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
 
     monkeypatch.setattr(acme.usage, "renew", watched)
     return done
-
-
-async def limit(store: Store, limits: Limits) -> None:
-    await store.tenants.set_limits("acme", limits)
 
 
 def test_the_ledger_is_an_admission_of_the_session(access: Access) -> None:
@@ -102,7 +77,7 @@ async def test_one_call_more_than_the_tenant_may_have_is_refused(
 
 async def test_a_tenant_whose_minutes_are_used_up_gets_no_call(access: Access, acme: Store) -> None:
     await limit(acme, Limits(ms_day=60_000))
-    await acme.usage.charge("acme", Amounts(ms=60_000), datetime.now(UTC))
+    await acme.usage.settle(Settlement("a", "acme", datetime.now(UTC), Amounts(ms=60_000)))
 
     with pytest.raises(QuotaExceeded, match="1 minutes of this day") as refused:
         await access.ledger.reserve(call())
@@ -159,27 +134,23 @@ async def test_a_live_call_is_renewed_and_so_never_swept(
 ) -> None:
     monkeypatch.setattr(ledger_module, "RENEWED_EVERY_S", 0.02)
     await limit(acme, Limits(calls=1))
-    async with KeyRing(acme) as ring:
-        rates = await open_rates("", offers=0)
-        async with Ledger(acme.usage, ring, rates, Spool(tmp_path / "spool")) as ledger:
-            held = await ledger.reserve(call())
-            assert held.record is not None
-            first = held.record.expires_at
+    async with opened(acme, tmp_path) as ledger:
+        held = await ledger.reserve(call())
+        assert held.record is not None
+        first = held.record.expires_at
 
-            await renewed.wait()
+        await renewed.wait()
 
-            assert held.record.expires_at > first
+        assert held.record.expires_at > first
 
 
 async def test_calls_that_nobody_settled_are_settled_when_the_house_closes(
     acme: Store, tmp_path: Path
 ) -> None:
     await limit(acme, Limits(calls=1))
-    async with KeyRing(acme) as ring:
-        rates = await open_rates("", offers=0)
-        async with Ledger(acme.usage, ring, rates, Spool(tmp_path / "spool")) as ledger:
-            held = await ledger.reserve(call())
-            held.note(characters=3)
+    async with opened(acme, tmp_path) as ledger:
+        held = await ledger.reserve(call())
+        held.note(characters=3)
 
     assert await acme.usage.live("acme") == 0
     assert (await used(acme)).characters == 3
@@ -253,99 +224,3 @@ async def test_what_a_request_used_counts_for_the_minute_too(access: Access, acm
     await access.ledger.settled()
 
     assert (await access.rates.enter(caller)).refusal is not None
-
-
-# ── when the database is away ────────────────────────────────────────────────────────────────
-
-
-class AwayUsage:
-    """A database that is gone from a moment on."""
-
-    def __init__(self, store: Store) -> None:
-        self._usage = store.usage
-        self.is_away = False
-        self.defaults = store.usage.defaults
-
-    def __getattr__(self, name: str) -> object:
-        if self.is_away:
-            raise StoreFailed("away")
-        return getattr(self._usage, name)
-
-
-async def test_what_cannot_be_charged_waits_in_a_file_for_the_next_start(
-    acme: Store, tmp_path: Path
-) -> None:
-    usage = AwayUsage(acme)
-    spool = Spool(tmp_path / "unsettled.jsonl")
-    async with KeyRing(acme) as ring:
-        rates = await open_rates("", offers=0)
-        async with (
-            Ledger(usage, ring, rates, spool) as ledger,  # type: ignore[arg-type]
-            ledger.metered(ACME, Amounts(tokens=1)) as meter,
-        ):
-            meter.use(tokens=42)
-            usage.is_away = True
-        before = await used(acme)
-
-        async with Ledger(acme.usage, ring, rates, spool) as ledger:
-            await ledger.settled()
-
-    assert before == Amounts()
-    assert (await used(acme)).tokens == 42
-    assert spool.take() == []
-
-
-class StuckUsage(AwayUsage):
-    """A database that takes a charge and never says whether it did."""
-
-    def __init__(self, store: Store) -> None:
-        super().__init__(store)
-        self.asked = asyncio.Event()
-
-    async def charge(self, *_: object) -> None:
-        self.asked.set()
-        await asyncio.Event().wait()
-
-
-async def test_what_is_due_is_kept_when_the_closing_is_cut_short(
-    acme: Store, tmp_path: Path
-) -> None:
-    usage = StuckUsage(acme)
-    spool = Spool(tmp_path / "unsettled.jsonl")
-    async with KeyRing(acme) as ring:
-        rates = await open_rates("", offers=0)
-        ledger = Ledger(usage, ring, rates, spool)  # type: ignore[arg-type]
-        await ledger.__aenter__()
-        async with ledger.metered(ACME, Amounts(tokens=1)) as meter:
-            meter.use(tokens=42)
-        await usage.asked.wait()
-
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0):
-                await ledger.__aexit__(None, None, None)
-
-    assert [due.used.tokens for due in spool.take()] == [42]
-
-
-def test_a_spool_gives_back_what_it_was_given(tmp_path: Path) -> None:
-    spool = Spool(tmp_path / "unsettled.jsonl")
-    kept = [
-        Settlement("acme", datetime.now(UTC), Amounts(1, 2, 3)),
-        Settlement("acme", datetime.now(UTC), Amounts(4), "res_1", Amounts(2)),
-    ]
-
-    spool.keep(kept[:1])
-    spool.keep(kept[1:])
-
-    assert spool.take() == kept
-    assert spool.take() == []
-
-
-def test_half_a_line_in_a_spool_costs_no_other(tmp_path: Path) -> None:
-    spool = Spool(tmp_path / "unsettled.jsonl")
-    whole = Settlement("acme", datetime.now(UTC), Amounts(1, 2, 3))
-    spool.keep([whole])
-    with (tmp_path / "unsettled.jsonl").open("a") as file:
-        file.write('{"tenant": "ac')
-
-    assert spool.take() == [whole]

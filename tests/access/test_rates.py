@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from parley.access.caller import Caller, MinuteLimits
 from parley.access.rates import Rates, Verdict, duration, open_rates
 from parley.core.errors import BadSettings
+from parley.core.extras import install_hint
 
 
 @pytest.fixture
@@ -82,5 +84,5 @@ async def test_a_missing_redis_client_is_told_with_the_command(
     monkeypatch.setitem(sys.modules, "redis.asyncio", None)
     monkeypatch.setitem(sys.modules, "redis", None)
 
-    with pytest.raises(BadSettings, match=r"parley-voice\[redis\]"):
+    with pytest.raises(BadSettings, match=re.escape(install_hint("redis"))):
         await open_rates("redis://127.0.0.1:9/0", offers=1)

@@ -164,9 +164,9 @@ async def test_a_full_disk_costs_nothing_while_the_database_is_there(
 ) -> None:
     async with open_store(settings) as store:
         async with CallJournal(store.calls, folder) as calls:
-            assert calls._file is not None
-            calls._file.close()
-            calls._file = full_disk()
+            assert calls._file.stream is not None
+            calls._file.stream.close()
+            calls._file.stream = full_disk()
             await happens(calls, EVENTS[:5])
             first = await kept(store)
             await happens(calls, EVENTS[5:])

@@ -81,6 +81,12 @@ async def test_calls_of_an_older_parley_are_kept(settings: Settings) -> None:
     older = sqlite3.connect(database_file, isolation_level=None)
     older.executescript(
         """
+        DROP TABLE charges;
+        DROP INDEX calls_open;
+        DROP INDEX calls_by_end;
+        ALTER TABLE calls DROP COLUMN detail;
+        ALTER TABLE calls DROP COLUMN process;
+        ALTER TABLE calls DROP COLUMN seen_at;
         DROP TABLE tool_runs;
         DROP TABLE webhooks;
         ALTER TABLE tenants DROP COLUMN signing_secret;

@@ -9,7 +9,15 @@ import pytest
 
 from parley.settings import Settings
 from parley.store.opening import Store, open_store
-from parley.store.records import Amounts, Limits, ReservationKind, ReservationRecord, Short
+from parley.store.records import (
+    Amounts,
+    Limits,
+    ReservationKind,
+    ReservationRecord,
+    Settlement,
+    Short,
+)
+from parley.store.usage import NOTHING
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -24,6 +32,10 @@ def reservation(
     at: datetime = NOON,
 ) -> ReservationRecord:
     return ReservationRecord(name, tenant, kind, at, at + MINUTE, amounts)
+
+
+def settled(held: ReservationRecord, used: Amounts, renewed_with: Amounts = NOTHING) -> Settlement:
+    return Settlement(held.id, held.tenant, held.made_at, used, renewed_with)
 
 
 async def with_limits(store: Store, limits: Limits) -> None:
@@ -43,7 +55,7 @@ async def test_what_is_reserved_is_not_there_for_others_until_it_is_settled(stor
     await store.usage.reserve(first)
 
     refused = await store.usage.reserve(reservation("b", Amounts(tokens=30)))
-    await store.usage.settle(first, Amounts(tokens=20))
+    await store.usage.settle(settled(first, Amounts(tokens=20)))
     granted = await store.usage.reserve(reservation("c", Amounts(tokens=80)))
 
     assert refused == Short("tokens", "day", 100)
@@ -52,7 +64,7 @@ async def test_what_is_reserved_is_not_there_for_others_until_it_is_settled(stor
 
 async def test_a_day_is_renewed_while_its_month_goes_on(store: Store) -> None:
     await with_limits(store, Limits(characters_day=10, characters_month=15))
-    await store.usage.charge("acme", Amounts(characters=10), NOON)
+    await store.usage.settle(Settlement("z", "acme", NOON, Amounts(characters=10)))
     tomorrow = NOON + timedelta(days=1)
 
     today = await store.usage.reserve(reservation("a", Amounts(characters=1)))
@@ -82,7 +94,7 @@ async def test_a_tenant_has_no_more_calls_at_once_than_it_may(store: Store) -> N
 
     refused = await store.usage.reserve(reservation("b", Amounts(), kind="call"))
     request = await store.usage.reserve(reservation("c", Amounts()))
-    await store.usage.settle(first, Amounts())
+    await store.usage.settle(settled(first, Amounts()))
     admitted = await store.usage.reserve(reservation("d", Amounts(), kind="call"))
 
     assert refused == Short("calls", "now", 1)
@@ -110,7 +122,7 @@ async def test_a_settlement_after_the_sweep_charges_only_the_rest(store: Store) 
     await store.usage.renew(held, Amounts(tokens=40))
     await store.usage.reserve(reservation("b", Amounts(), at=NOON + 5 * MINUTE))
 
-    await store.usage.settle(held, Amounts(tokens=70), Amounts(tokens=40))
+    await store.usage.settle(settled(held, Amounts(tokens=70), Amounts(tokens=40)))
 
     assert (await store.usage.of("acme", NOON))[1] == Amounts(tokens=70)
 
@@ -151,3 +163,39 @@ async def test_minutes_of_the_settings_are_minutes(settings: Settings) -> None:
 
     assert granted == Amounts(ms=120_000)
     assert refused == Short("ms", "month", 120_000)
+
+
+async def test_what_is_settled_twice_is_charged_once(store: Store) -> None:
+    held = reservation("a", Amounts(tokens=100))
+    await store.usage.reserve(held)
+    bare = Settlement("no_reservation", "acme", NOON, Amounts(characters=9))
+
+    for due in (settled(held, Amounts(tokens=70), Amounts(tokens=40)), bare):
+        await store.usage.settle(due)
+        await store.usage.settle(due)
+
+    assert (await store.usage.of("acme", NOON))[0] == Amounts(tokens=70, characters=9)
+
+
+async def test_of_what_was_told_in_parts_the_last_word_is_charged(store: Store) -> None:
+    held = reservation("a", Amounts(tokens=100))
+    await store.usage.reserve(held)
+
+    for tokens in (10, 70, 30):
+        await store.usage.settle(settled(held, Amounts(tokens=tokens)))
+
+    assert (await store.usage.of("acme", NOON))[0] == Amounts(tokens=70)
+
+
+async def test_what_was_charged_long_ago_is_forgotten(store: Store) -> None:
+    due = Settlement("a", "acme", NOON, Amounts(tokens=5))
+    await store.usage.settle(due)
+    await store.usage.forget_charges(datetime.now(UTC) - MINUTE)
+    await store.usage.settle(due)
+    kept = await store.usage.of("acme", NOON)
+
+    await store.usage.forget_charges(datetime.now(UTC) + MINUTE)
+    await store.usage.settle(due)
+
+    assert kept[0] == Amounts(tokens=5)
+    assert (await store.usage.of("acme", NOON))[0] == Amounts(tokens=10)

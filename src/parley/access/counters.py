@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 
 from parley.core.errors import BadSettings
+from parley.core.extras import install_hint
 
 if TYPE_CHECKING:
     from limits.aio.strategies import RateLimiter
@@ -34,13 +36,18 @@ async def open_counters(redis_url: str) -> Counters:
 
     if not redis_url:
         return Counters(FixedWindowRateLimiter(MemoryStorage()), _nothing_to_close)
+    if find_spec("redis") is None:
+        raise BadSettings(
+            "PARLEY_REDIS_URL is set, and the client for Redis is not installed.",
+            hint=install_hint("redis"),
+        )
     try:
         return await asyncio.to_thread(_in_redis, redis_url)
     except Exception as error:
         # The counting library, its client and the parser of URLs each have errors of their own.
         raise BadSettings(
             f"PARLEY_REDIS_URL can't be used: {error}.",
-            hint='Install the client with pip install "parley-voice[redis]", and check the URL.',
+            hint="Write it as redis://HOST:6379/0.",
         ) from error
 
 

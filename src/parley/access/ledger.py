@@ -17,6 +17,7 @@ from parley.access.caller import Caller
 from parley.access.rates import Rates
 from parley.access.reservations import (
     EXPIRES_S,
+    NOTED_EVERY_S,
     RENEWED_EVERY_S,
     REQUEST_EXPIRES_S,
     SLICE,
@@ -26,12 +27,18 @@ from parley.access.reservations import (
     refusal,
 )
 from parley.access.ring import KeyRing, utc_now
-from parley.access.spool import Settlement, Spool
 from parley.core.call import CallInfo
 from parley.core.errors import ParleyError
 from parley.core.log import get_logger
 from parley.core.tasks import begin, finished
-from parley.store.records import Amounts, Limits, ReservationKind, ReservationRecord, Short
+from parley.store.records import (
+    Amounts,
+    Limits,
+    ReservationKind,
+    ReservationRecord,
+    Short,
+)
+from parley.store.usage_journal import SoFar, UsageJournal
 
 if TYPE_CHECKING:
     from parley.store.usage import Usage
@@ -45,9 +52,9 @@ _SHORTEST_PAUSE_S = 0.01
 class Ledger:
     """Lets calls and requests in as far as their tenants' quotas reach.
 
-    One task of its own settles and renews, so that whoever ends a request or a call never waits
-    and can't be cancelled in the middle. Use it as an async context manager: leaving it settles
-    what is due, and keeps in the spool what can't be settled.
+    What is used goes to a journal, so that whoever ends a request or a call never waits and can't
+    be cancelled in the middle, and a kill loses little. One task of its own renews and notes how
+    far calls are. Use it as an async context manager: leaving it settles what is still live.
     """
 
     def __init__(
@@ -55,28 +62,28 @@ class Ledger:
         usage: Usage,
         ring: KeyRing,
         rates: Rates,
-        spool: Spool,
+        journal: UsageJournal,
         *,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._usage = usage
         self._ring = ring
         self._rates = rates
-        self._spool = spool
+        self._journal = journal
         self._now = now
         self._held: set[CallReservation] = set()
-        self._due: deque[Settlement] = deque()
         self._spent: deque[RequestReservation] = deque()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._is_closing = False
         self._is_ill = False
         self._renew_at_s = 0.0
+        self._note_at_s = 0.0
         self._working: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Ledger:
-        self._due.extend(self._spool.take())
         self._renew_at_s = time.monotonic() + RENEWED_EVERY_S
+        self._note_at_s = time.monotonic() + NOTED_EVERY_S
         self._working = begin(self._work(), "ledger")
         return self
 
@@ -90,31 +97,31 @@ class Ledger:
             held.settle()
         self._is_closing = True
         self._wake.set()
-        try:
-            if self._working:
-                await finished(self._working)
-        finally:
-            self._spool.keep(self._due)
+        if self._working:
+            await finished(self._working)
 
     async def reserve(self, call: CallInfo) -> CallReservation:
         """A place for the call. Raises ``QuotaExceeded`` or ``CallLimitReached``."""
         limits = await self._limits(call.tenant)
         now = self._now()
         held = CallReservation(
+            id=_new_id(),
             tenant=call.tenant,
             made_at=now,
             began_s=time.monotonic(),
             leave=self._leave,
+            tell=self._tell,
             wake=self._wake,
             limits=limits,
         )
         if limits:
-            held.record = _record("call", call.tenant, now, EXPIRES_S, SLICE)
+            held.record = _record(held.id, "call", call.tenant, now, EXPIRES_S, SLICE)
             granted = await self._usage.reserve(held.record, takes_less=True)
             if isinstance(granted, Short):
                 raise refusal(call.tenant, granted)
             held.granted = granted
         self._held.add(held)
+        self._tell(held)
         self._wake.set()
         return held
 
@@ -124,26 +131,26 @@ class Ledger:
 
         Raises ``QuotaExceeded`` when that much is not left.
         """
-        reservation = RequestReservation(caller, self._now())
+        reservation = RequestReservation(_new_id(), caller, self._now())
         if is_measured(await self._limits(caller.tenant)):
-            reservation.record = _record(
-                "request", caller.tenant, reservation.made_at, REQUEST_EXPIRES_S, wanted
+            wish = _record(
+                reservation.id,
+                "request",
+                caller.tenant,
+                reservation.made_at,
+                REQUEST_EXPIRES_S,
+                wanted,
             )
-            granted = await self._usage.reserve(reservation.record)
+            granted = await self._usage.reserve(wish)
             if isinstance(granted, Short):
                 raise refusal(caller.tenant, granted)
+            reservation.is_held = True
+            self._journal.note_so_far([SoFar.of(reservation.settlement())])
         try:
             yield reservation
         finally:
-            if reservation.record or reservation.used:
-                self._due.append(
-                    Settlement(
-                        caller.tenant,
-                        reservation.made_at,
-                        reservation.used,
-                        reservation.record.id if reservation.record else "",
-                    )
-                )
+            if reservation.is_held or reservation.used:
+                self._journal.note(reservation.settlement())
                 self._spent.append(reservation)
                 self._idle.clear()
                 self._wake.set()
@@ -151,6 +158,7 @@ class Ledger:
     async def settled(self) -> None:
         """Wait until everything that is due now has been charged, or can't be."""
         await self._idle.wait()
+        await self._journal.settled()
 
     async def _limits(self, tenant: str) -> Limits:
         await self._ring.freshen()
@@ -158,18 +166,10 @@ class Ledger:
 
     def _leave(self, held: CallReservation) -> None:
         self._held.discard(held)
-        record = held.record
-        self._due.append(
-            Settlement(
-                held.tenant,
-                record.made_at if record else held.made_at,
-                held.used(),
-                record.id if record else "",
-                held.renewed_with,
-            )
-        )
-        self._idle.clear()
-        self._wake.set()
+        self._journal.note(held.settlement())
+
+    def _tell(self, held: CallReservation) -> None:
+        self._journal.note_so_far([SoFar.of(held.settlement())])
 
     async def _work(self) -> None:
         while True:
@@ -177,9 +177,9 @@ class Ledger:
             is_last = self._is_closing
             self._is_ill = False
             await self._count_rates()
-            await self._settle_due()
+            self._note_due()
             await self._renew_due()
-            if self._is_ill or not (self._due or self._spent):
+            if not self._spent:
                 self._idle.set()
             if is_last:
                 return
@@ -195,26 +195,10 @@ class Ledger:
             used = done.used
             await self._rates.spend(done.caller, audio_s=used.ms / 1000, tokens=used.tokens)
 
-    async def _settle_due(self) -> None:
-        while self._due:
-            due = self._due[0]
-            try:
-                await self._settle(due)
-            except ParleyError as error:
-                self._is_ill = True
-                log.warning("usage_not_settled", waiting=len(self._due), error=str(error))
-                return
-            self._due.popleft()
-
-    async def _settle(self, due: Settlement) -> None:
-        if not due.reservation_id:
-            await self._usage.charge(due.tenant, due.used, due.made_at)
-            return
-        # What it had set aside is of no interest any more: only who, when and which.
-        held = ReservationRecord(
-            due.reservation_id, due.tenant, "call", due.made_at, due.made_at, Amounts()
-        )
-        await self._usage.settle(held, due.used, due.renewed_with)
+    def _note_due(self) -> None:
+        if time.monotonic() >= self._note_at_s:
+            self._note_at_s = time.monotonic() + NOTED_EVERY_S
+            self._journal.note_so_far([SoFar.of(held.settlement()) for held in self._held])
 
     async def _renew_due(self) -> None:
         is_time = time.monotonic() >= self._renew_at_s
@@ -248,16 +232,22 @@ class Ledger:
 
     async def _reserve_again(self, held: CallReservation) -> None:
         """It had expired while the database was away, and what was known then is charged."""
+        self._journal.note(replace(held.settlement(), used=held.renewed_with))
         held.charged += held.renewed_with
         held.renewed_with = Amounts()
         now = self._now()
-        held.record = replace(held.wanted(now), id=_new_id(), made_at=now)
+        held.id = _new_id()
+        held.record = replace(held.wanted(now), id=held.id, made_at=now)
+        self._tell(held)
         granted = await self._usage.reserve(held.record, takes_less=True)
         held.granted = Amounts() if isinstance(granted, Short) else granted
 
     def _pause_s(self) -> float:
         """How long there is nothing to do."""
-        pause_s = self._renew_at_s - time.monotonic()
+        now_s = time.monotonic()
+        pause_s = self._renew_at_s - now_s
+        if self._held:
+            pause_s = min(pause_s, self._note_at_s - now_s)
         for held in self._held:
             if not held.is_spent:
                 pause_s = min(pause_s, held.left_s())
@@ -267,10 +257,15 @@ class Ledger:
 
 
 def _record(
-    kind: ReservationKind, tenant: str, now: datetime, expires_s: float, amounts: Amounts
+    reservation_id: str,
+    kind: ReservationKind,
+    tenant: str,
+    now: datetime,
+    expires_s: float,
+    amounts: Amounts,
 ) -> ReservationRecord:
     return ReservationRecord(
-        id=_new_id(),
+        id=reservation_id,
         tenant=tenant,
         kind=kind,
         made_at=now,

@@ -11,12 +11,13 @@ from parley.access.client_secrets import ClientSecrets
 from parley.access.guard import DoorRules, Guard
 from parley.access.keys import KeyDesk
 from parley.access.ledger import Ledger
+from parley.access.old_spool import carry_over
 from parley.access.origins import Origins
 from parley.access.rates import Rates, open_rates
 from parley.access.ring import KeyRing
-from parley.access.spool import Spool
 from parley.settings import Settings, is_loopback
 from parley.store.opening import Store, open_store
+from parley.store.usage_journal import UsageJournal
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,10 @@ async def open_access(settings: Settings, store: Store) -> AsyncGenerator[Access
         ring = await stack.enter_async_context(KeyRing(store))
         settings.require_safe_listener(has_keys=ring.has_keys)
         settings.require_safe_rustpbx(has_keys=ring.has_keys)
-        spool = Spool(settings.data_dir / "unsettled.jsonl")
-        ledger = await stack.enter_async_context(Ledger(store.usage, ring, rates, spool))
+        usage = UsageJournal(store.usage, settings.data_dir / "usage")
+        journal = await stack.enter_async_context(usage)
+        carry_over(settings.data_dir, journal)
+        ledger = await stack.enter_async_context(Ledger(store.usage, ring, rates, journal))
         guard = Guard(ring, secrets, rates, rules)
         for_rustpbx = replace(
             rules,

@@ -10,12 +10,15 @@ from datetime import datetime, timedelta
 
 from parley.access.caller import Caller
 from parley.core.errors import CallLimitReached, QuotaExceeded
-from parley.store.records import Amounts, Limits, ReservationRecord, Short
+from parley.store.records import Amounts, Limits, ReservationRecord, Settlement, Short
 
 SLICE = Amounts(ms=60_000, tokens=4_000, characters=4_000)
 """How much a call has set aside beyond what it has used."""
 
 RENEWED_EVERY_S = 15.0
+NOTED_EVERY_S = 5.0
+"""How much of a call a kill may lose."""
+
 EXPIRES_S = 120.0
 """After so long without renewal the process is dead, and what it held is free again."""
 
@@ -31,10 +34,12 @@ class CallReservation:
     Every ``RENEWED_EVERY_S`` the ledger renews it, so that it always has a ``SLICE`` in hand.
     """
 
+    id: str
     tenant: str
     made_at: datetime
     began_s: float
     leave: Callable[[CallReservation], None]
+    tell: Callable[[CallReservation], None]
     wake: asyncio.Event
     record: ReservationRecord | None = None
     limits: Limits = field(default_factory=Limits)
@@ -55,6 +60,8 @@ class CallReservation:
     def note(self, *, tokens: int = 0, characters: int = 0) -> None:
         """Tell what the call has used besides time since the last word."""
         self.noted += Amounts(tokens=tokens, characters=characters)
+        if not self.is_settled:
+            self.tell(self)
         if self.record is not None and self.is_over():
             self.wake.set()
 
@@ -68,6 +75,11 @@ class CallReservation:
         """What has not been charged yet."""
         elapsed_ms = round((time.monotonic() - self.began_s) * 1000)
         return replace(self.noted, ms=elapsed_ms) - self.charged
+
+    def settlement(self) -> Settlement:
+        """What would have to be charged if it were over now."""
+        made_at = self.record.made_at if self.record else self.made_at
+        return Settlement(self.id, self.tenant, made_at, self.used(), self.renewed_with)
 
     def wanted(self, now: datetime) -> ReservationRecord:
         """The reservation as it should be from now on."""
@@ -104,14 +116,18 @@ class CallReservation:
 class RequestReservation:
     """What is set aside for one request. What ``use`` is never told of is not charged."""
 
+    id: str
     caller: Caller
     made_at: datetime
-    record: ReservationRecord | None = None
+    is_held: bool = False
     used: Amounts = field(default_factory=Amounts)
 
     def use(self, *, audio_s: float = 0, tokens: int = 0, characters: int = 0) -> None:
         """Add to what the request has used so far."""
         self.used += Amounts(round(audio_s * 1000), tokens, characters)
+
+    def settlement(self) -> Settlement:
+        return Settlement(self.id, self.caller.tenant, self.made_at, self.used)
 
 
 def refusal(tenant: str, short: Short) -> CallLimitReached | QuotaExceeded:

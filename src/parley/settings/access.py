@@ -79,6 +79,16 @@ class AccessSettings(BaseSettings):
         hides_value=True,
         example="sqlite:////var/lib/parley/parley.db",
     )
+    history_days: int = setting(
+        "PARLEY_HISTORY_DAYS",
+        0,
+        "For how many days calls that are over are kept, with what was said and done in them. "
+        "0 keeps them for ever.",
+        "access",
+        ge=0,
+        le=36_500,
+        example="90",
+    )
     redis_url: CountersUrl | None = setting(
         "PARLEY_REDIS_URL",
         None,

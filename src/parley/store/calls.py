@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import datetime
-from typing import Any, cast
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import RowMapping, Table, and_, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, Table, and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parley.store.database import Database
@@ -16,6 +16,9 @@ from parley.store.records import CallRecord, ToolUseRecord, TurnRecord
 from parley.store.tables import CALLS, TOOL_RUNS, TOOL_USES, TURNS
 
 PAGE = 100
+FORGOTTEN_AT_ONCE = 200
+CUT_OFF = "The server was cut off; the call ended with it, or soon after."
+_CALL = tuple(field.name for field in fields(CallRecord))
 
 
 class Calls:
@@ -34,10 +37,53 @@ class Calls:
                 await connection.execute(runs)
 
     async def ended(self, call_id: str, reason: str, at: datetime) -> None:
+        """Who had the call says so: it stands, even if the call was given up before."""
+        values = {"ended_at": at, "reason": reason, "detail": ""}
         async with self._database.write() as connection:
-            await connection.execute(
-                update(CALLS).where(CALLS.c.id == call_id).values(ended_at=at, reason=reason)
-            )
+            await connection.execute(update(CALLS).where(CALLS.c.id == call_id).values(**values))
+
+    async def seen(self, process: str, at: datetime) -> None:
+        """The process is alive, and its calls with it."""
+        theirs = and_(CALLS.c.process == process, CALLS.c.ended_at.is_(None))
+        async with self._database.write() as connection:
+            await connection.execute(update(CALLS).where(theirs).values(seen_at=at))
+
+    async def cut_off(self, process: str) -> int:
+        """End what a process that is gone had live, at the last sign of each; how many."""
+        return await self._cut_off(CALLS.c.process == process, datetime.max.replace(tzinfo=UTC))
+
+    async def give_up(self, before: datetime) -> int:
+        """End what has shown no sign of life since ``before``, whose ever it was; how many."""
+        return await self._cut_off(_seen_last() < before, before)
+
+    async def forget(self, before: datetime) -> bool:
+        """Delete calls that ended before then, with all that is known of them, oldest first.
+
+        Whether there may be more: so many at a time go that nobody else waits for long.
+        """
+        over = select(CALLS.c.id).where(CALLS.c.ended_at < before)
+        oldest = over.order_by(CALLS.c.ended_at).limit(FORGOTTEN_AT_ONCE)
+        async with self._database.write() as connection:
+            done = await connection.execute(delete(CALLS).where(CALLS.c.id.in_(oldest)))
+            return done.rowcount >= FORGOTTEN_AT_ONCE
+
+    async def _cut_off(self, which: ColumnElement[bool], before: datetime) -> int:
+        said = select(func.max(TURNS.c.said_at)).where(TURNS.c.call_id == CALLS.c.id)
+        used = select(func.max(TOOL_USES.c.ended_at)).where(TOOL_USES.c.call_id == CALLS.c.id)
+        signs = (_seen_last(), said.scalar_subquery(), used.scalar_subquery())
+        is_open = CALLS.c.ended_at.is_(None)
+        ended = 0
+        async with self._database.write() as connection:
+            found = await connection.execute(select(CALLS.c.id, *signs).where(is_open, which))
+            for call_id, *seen in found.all():
+                last_at = max(at for at in seen if at is not None)
+                if last_at >= before:
+                    continue
+                # On another server its end may be written just now.
+                query = update(CALLS).where(CALLS.c.id == call_id, is_open)
+                values = {"ended_at": last_at, "reason": "error", "detail": CUT_OFF}
+                ended += (await connection.execute(query.values(**values))).rowcount
+        return ended
 
     async def said(self, turn: TurnRecord) -> None:
         stages = json.dumps(dict(turn.stages)) if turn.stages else None
@@ -59,8 +105,9 @@ class Calls:
         """The tenant's calls, newest first; ``before`` is the last of the page before."""
         query = select(CALLS).where(CALLS.c.tenant == tenant)
         if before:
-            at_once = and_(CALLS.c.started_at == before.started_at, CALLS.c.id > before.id)
-            query = query.where(or_(CALLS.c.started_at < before.started_at, at_once))
+            earlier = or_(CALLS.c.started_at < before.started_at, CALLS.c.id > before.id)
+            # The first condition alone finds the place in the index.
+            query = query.where(CALLS.c.started_at <= before.started_at, earlier)
         async with self._database.read() as connection:
             rows = await connection.execute(
                 query.order_by(CALLS.c.started_at.desc(), CALLS.c.id).limit(limit)
@@ -94,13 +141,17 @@ class Calls:
             return (await connection.execute(query)).mappings().all()
 
 
+def _seen_last() -> ColumnElement[datetime]:
+    return func.coalesce(CALLS.c.seen_at, CALLS.c.started_at)
+
+
 async def _lacks(connection: AsyncConnection, table: Table, **known: Any) -> bool:
     query = select(table).where(*(table.c[name] == value for name, value in known.items()))
     return (await connection.execute(query.limit(1))).first() is None
 
 
 def _call(row: RowMapping) -> CallRecord:
-    return CallRecord(**cast(dict[str, Any], row))
+    return CallRecord(**{name: row[name] for name in _CALL})
 
 
 def _turn(row: RowMapping) -> TurnRecord:

@@ -24,8 +24,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import StaticPool
 
 from parley.core.errors import BadSettings, ParleyError, StoreFailed
+from parley.core.extras import install_hint
 
 BUSY_TIMEOUT_MS = 5000
+CONNECT_LIMIT_S = 5.0
+ANSWER_LIMIT_S = 10.0
+"""How long a PostgreSQL server may say nothing: calls wait for it to be let in."""
+
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 _WRITES = "parley_writes"
 
@@ -71,12 +76,30 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncGenerator[AsyncConnection]:
         """A transaction that nobody else's can overlap."""
-        async with self._writing:
-            with self._failures_told():
-                async with self._engine.connect() as connection:
-                    await connection.execution_options(**{_WRITES: True})
-                    async with connection.begin():
-                        yield connection
+        async with self._writing, self._written(self._engine) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def change(self) -> AsyncGenerator[AsyncConnection]:
+        """A transaction that changes tables, and may take its time."""
+        if self._engine.url.get_backend_name() == "sqlite":
+            async with self.write() as connection:
+                yield connection
+            return
+        engine = create_async_engine(self._engine.url)
+        try:
+            async with self._written(engine) as connection:
+                yield connection
+        finally:
+            await engine.dispose()
+
+    @asynccontextmanager
+    async def _written(self, engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
+        with self._failures_told():
+            async with engine.connect() as connection:
+                await connection.execution_options(**{_WRITES: True})
+                async with connection.begin():
+                    yield connection
 
     async def close(self) -> None:
         await self._engine.dispose()
@@ -92,6 +115,7 @@ class Database:
 
     def _failure(self, error: DBAPIError | OSError) -> StoreFailed:
         said = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+        said = said or "it does not answer in time"
         cure = next((cure for words, cure in _CURES.items() if words in said), _OTHER_CURE)
         return StoreFailed(f"The database {self.place} can't be used: {said}.", hint=cure)
 
@@ -112,11 +136,12 @@ def connect(url: str, data_dir: Path) -> Database:
     if place.get_backend_name() == "sqlite":
         return _sqlite(place)
     try:
-        return Database(create_async_engine(place, pool_pre_ping=True))
+        limits = {"timeout": CONNECT_LIMIT_S, "command_timeout": ANSWER_LIMIT_S}
+        return Database(create_async_engine(place, pool_pre_ping=True, connect_args=limits))
     except ImportError as error:
         raise BadSettings(
             "PARLEY_DATABASE_URL names a PostgreSQL database, and its driver is not installed.",
-            hint='Install it: pip install "parley-voice[postgres]".',
+            hint=install_hint("postgres"),
         ) from error
 
 

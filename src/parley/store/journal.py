@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import json
-import secrets
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
@@ -20,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from parley.core.errors import ParleyError
 from parley.core.log import get_logger
 from parley.core.tasks import begin, finished
+from parley.store.journal_file import JournalFile, left_by_the_dead
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -52,9 +50,7 @@ class Journal(ABC, Generic[Entry]):
         self._most = most
         self._left_out = 0
         self._due: deque[Entry] = deque()
-        self._file: TextIOWrapper | None = None
-        self._pattern = f"{name}-*.jsonl"
-        self._path = folder / self._pattern.replace("*", secrets.token_hex(6))
+        self._file = JournalFile(folder, name)
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._is_closing = False
@@ -63,8 +59,7 @@ class Journal(ABC, Generic[Entry]):
 
     async def __aenter__(self) -> Self:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._file = self._open_own()
+            self._file.open()
             self._adopt()
         except OSError as error:
             # Entries still reach the database, if it is there and nobody ends us.
@@ -90,14 +85,14 @@ class Journal(ABC, Generic[Entry]):
                 async with asyncio.timeout(CLOSING_S):
                     await finished(self._working)
         self._tell_left_out()
-        if self._file is not None:
-            with contextlib.suppress(OSError):
-                # What a full disk did not take is told already.
-                self._file.close()
-            if not self._due:
-                self._path.unlink(missing_ok=True)
+        self._file.close(is_done_with=not self._due)
         if self._due:
             self._tell_left_over()
+
+    @property
+    def process(self) -> str:
+        """The name under which this process, and no other ever, writes."""
+        return self._file.path.stem
 
     def note(self, entry: Entry) -> None:
         """It is on disk when this returns, and outlives this process."""
@@ -121,43 +116,55 @@ class Journal(ABC, Generic[Entry]):
         """Whatever else there is to do while the database is there; in how many seconds again."""
         return None
 
+    def _standing(self) -> Sequence[Entry]:
+        """What lies in the file for whoever takes it over, and is not for the database yet."""
+        return ()
+
+    def _inherit(self, process: str, entries: list[Entry]) -> list[Entry]:
+        """What has to be put of what a process that is gone has left."""
+        return entries
+
     # ── on disk ──────────────────────────────────────────────────────────────────────────────
 
-    def _write(self, entries: Iterable[Entry]) -> None:
-        if self._file is None:
-            return
+    def _write(self, entries: Sequence[Entry]) -> bool:
         try:
-            self._file.writelines(self._to_line(entry) for entry in entries)
-            self._file.flush()
+            self._file.append([self._to_line(entry) for entry in entries])
         except OSError as error:
             log.error("not_journalled", journal=self._name, error=str(error))
+            return False
+        return True
 
-    def _open_own(self) -> TextIOWrapper:
-        # Nobody must take it over between its making and its locking.
-        nameless = self._path.with_suffix(".new")
-        # What callers said is nobody else's to read.
-        nameless.touch(mode=0o600)
-        file = nameless.open("a", encoding="utf-8")
-        fcntl.flock(file, fcntl.LOCK_EX)
-        nameless.rename(self._path)
-        return file
+    def _forget_what_is_put(self) -> None:
+        """Whatever stays in the file may be put again: it counts once."""
+        standing = self._standing()
+        with contextlib.suppress(OSError):
+            # What a full disk has not taken yet would go first, and is told already.
+            if self._file.is_long or not (standing or self._due):
+                kept = [*self._due, *standing]
+                self._file.keep_only([self._to_line(entry) for entry in kept])
 
     def _adopt(self) -> None:
         """Take over what processes that are gone have left."""
-        for path in sorted(self._folder.glob(self._pattern)):
-            if path == self._path:
+        for path in self._file.others():
+            try:
+                self._take_over(path)
+            except FileNotFoundError:
+                # Somebody else has done it.
                 continue
-            with path.open("r+", encoding="utf-8") as left:
-                try:
-                    fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    continue
-                entries = [entry for line in left if (entry := self._from_line(line))]
-                # In our own file first: twice counts once.
-                self._write(entries)
-                self._due.extend(entries)
+            except OSError as error:
+                log.error("journal_not_taken_over", file=str(path), error=str(error))
+
+    def _take_over(self, path: Path) -> None:
+        with left_by_the_dead(path) as lines:
+            if lines is None:
+                return
+            found = [entry for line in lines if (entry := self._from_line(line))]
+            entries = self._inherit(path.stem, found)
+            self._due.extend(entries)
+            # In our own file first: twice counts once. A full disk takes nothing: then it stays.
+            if self._write(entries):
                 path.unlink(missing_ok=True)
-            log.info("journal_taken_over", journal=self._name, entries=len(entries))
+        log.info("journal_taken_over", journal=self._name, entries=len(found))
 
     def _to_line(self, entry: Entry) -> str:
         return json.dumps({self._names[type(entry)]: asdict(entry)}, default=_plain) + "\n"
@@ -170,11 +177,14 @@ class Journal(ABC, Generic[Entry]):
                 for key, value in fields.items()
                 if key.endswith("_at") and value is not None
             }
-            return self._kinds[name](**{**fields, **moments})
+            return self._entry(self._kinds[name], {**fields, **moments})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             # Whoever was killed while writing leaves half a line; the others still count.
             log.error("journal_line_not_read", journal=self._name, error=str(error))
             return None
+
+    def _entry(self, kind: type[Entry], fields: dict[str, Any]) -> Entry:
+        return kind(**fields)
 
     # ── in the database ──────────────────────────────────────────────────────────────────────
 
@@ -215,10 +225,7 @@ class Journal(ABC, Generic[Entry]):
                 told = f"{type(error).__name__}: {error}"
                 log.error("journal_entry_lost", journal=self._name, error=told)
             self._due.popleft()
-        if self._file is not None:
-            with contextlib.suppress(OSError):
-                # What a full disk has not taken yet would go first, and is told already.
-                self._file.truncate(0)
+        self._forget_what_is_put()
         self._tell_left_out()
 
     # ── what is lost ─────────────────────────────────────────────────────────────────────────
@@ -239,11 +246,11 @@ class Journal(ABC, Generic[Entry]):
             log.error("journal_entries_lost", journal=self._name, entries=lost)
 
     def _tell_left_over(self) -> None:
-        if self._file is None:
+        if self._file.stream is None:
             log.error("journal_entries_lost", journal=self._name, entries=len(self._due))
             return
         log.warning(
-            "left_in_journal", journal=self._name, entries=len(self._due), file=str(self._path)
+            "left_in_journal", journal=self._name, entries=len(self._due), file=str(self._file.path)
         )
 
 

@@ -120,6 +120,21 @@ class ReservationRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Settlement:
+    """What has been used under a reservation; it counts once, however often it is told.
+
+    Where nothing was set aside, ``id`` is a name of its own. ``renewed_with`` was ``used`` at the
+    last renewal: so much is charged already if the reservation has expired meanwhile.
+    """
+
+    id: str
+    tenant: str
+    made_at: datetime
+    used: Amounts
+    renewed_with: Amounts = Amounts()
+
+
+@dataclass(frozen=True, slots=True)
 class Short:
     """Why nothing could be set aside: ``measure`` (ms, tokens, characters, calls) of ``period``."""
 
@@ -130,7 +145,10 @@ class Short:
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """A call that is live (``ended_at`` is None) or over."""
+    """A call that is live (``ended_at`` is None) or over.
+
+    ``detail`` is what there is to say beyond the ``reason``; ``process`` is the one that had it.
+    """
 
     id: str
     tenant: str
@@ -142,6 +160,8 @@ class CallRecord:
     ended_at: datetime | None = None
     reason: str = ""
     callee: str = ""
+    detail: str = ""
+    process: str = ""
 
     @classmethod
     def of(cls, call: CallInfo) -> CallRecord:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parley.core.errors import ParleyError
 from parley.core.log import get_logger
+from parley.store.forgetting import FOREVER, Forgetting
 from parley.store.journal import MOST_WAITING, Journal
 from parley.store.records import ToolRunEnd, ToolRunRecord
 
@@ -38,11 +39,20 @@ _KINDS: dict[str, type[RunEntry]] = {
 
 
 class RunJournal(Journal[RunEntry]):
-    """The runs of one process. It also closes those that nobody is going to end."""
+    """The runs of one process. It also closes those that nobody is going to end, and forgets what
+    is older than ``keeps``."""
 
-    def __init__(self, shelf: ToolRunShelf, folder: Path, *, most: int = MOST_WAITING) -> None:
+    def __init__(
+        self,
+        shelf: ToolRunShelf,
+        folder: Path,
+        *,
+        keeps: timedelta = FOREVER,
+        most: int = MOST_WAITING,
+    ) -> None:
         super().__init__("tool-runs", folder, _KINDS, most)
         self._shelf = shelf
+        self._forgetting = Forgetting(shelf, keeps)
         self._give_up_at_s = 0.0
 
     async def _put(self, entry: RunEntry) -> None:
@@ -55,7 +65,8 @@ class RunJournal(Journal[RunEntry]):
                 await self._shelf.owned(entry.id, entry.owner)
 
     async def _tend(self) -> float:
-        """Close runs whose process was ended before them."""
+        """Close runs whose process was ended before them, and forget old ones."""
+        forget_in_s = GIVE_UP_EVERY_S
         if time.monotonic() >= self._give_up_at_s:
             self._give_up_at_s = time.monotonic() + GIVE_UP_EVERY_S
             try:
@@ -63,4 +74,8 @@ class RunJournal(Journal[RunEntry]):
                     log.warning("tool_runs_cut_off", runs=runs)
             except ParleyError as error:
                 log.warning("tool_runs_not_given_up", error=str(error))
-        return max(0.0, self._give_up_at_s - time.monotonic())
+        try:
+            forget_in_s = await self._forgetting.tend()
+        except ParleyError as error:
+            log.warning("tool_runs_not_forgotten", error=str(error))
+        return max(0.0, min(forget_in_s, self._give_up_at_s - time.monotonic()))

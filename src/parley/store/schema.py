@@ -41,7 +41,7 @@ async def upgrade(database: Database) -> tuple[str, str]:
     before = await current_version(database)
     if before == SCHEMA_VERSION:
         return before, before
-    async with database.write() as connection:
+    async with database.change() as connection:
         try:
             await connection.run_sync(_run_migrations)
         except _Newer as error:

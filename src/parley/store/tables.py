@@ -18,9 +18,10 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 
-SCHEMA_VERSION = "0004"
+SCHEMA_VERSION = "0005"
 """The newest migration. A database that says the same is used as it is."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -41,6 +42,7 @@ class Moment(TypeDecorator[datetime]):
 
 
 METADATA = MetaData()
+_IS_OPEN = text("ended_at IS NULL")
 
 TENANTS = Table(
     "tenants",
@@ -111,6 +113,18 @@ RESERVATIONS = Table(
     Index("reservations_by_tenant", "tenant"),
 )
 
+CHARGES = Table(
+    "charges",
+    METADATA,
+    # A reservation's, or that of something nothing was set aside for.
+    Column("id", String(60), primary_key=True),
+    Column("charged_at", Moment, nullable=False),
+    Column("ms", BigInteger, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    Column("characters", BigInteger, nullable=False),
+    Index("charges_by_time", "charged_at"),
+)
+
 CALLS = Table(
     "calls",
     METADATA,
@@ -125,7 +139,15 @@ CALLS = Table(
     Column("started_at", Moment, nullable=False),
     Column("ended_at", Moment),
     Column("reason", String(20), nullable=False),
+    # What there is to say beyond the reason.
+    Column("detail", Text, nullable=False, server_default=""),
+    # Which process had it, by the name of its journal; "" was written by an older Parley.
+    Column("process", String(40), nullable=False, server_default=""),
+    # When that process said last that it has it.
+    Column("seen_at", Moment),
     Index("calls_by_tenant", "tenant", "started_at"),
+    Index("calls_by_end", "ended_at"),
+    Index("calls_open", "process", sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN),
 )
 
 TURNS = Table(

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, and_, case, or_, select, update
+from sqlalchemy import RowMapping, Select, and_, case, delete, or_, select, update
 
 from parley.store.database import Database
 from parley.store.records import ANY_RUN, RunQuery, ToolRunEnd, ToolRunRecord
@@ -16,6 +16,7 @@ from parley.store.tables import CALLS, TOOL_RUNS
 from parley.store.tenants import ensure_tenant
 
 PAGE = 100
+FORGOTTEN_AT_ONCE = 200
 CUT_OFF = "cut_off"
 _CUT_OFF_SAYS = "Parley ended before the tool did, and no answer came later."
 
@@ -71,6 +72,18 @@ class ToolRunShelf:
                 await connection.execute(update(TOOL_RUNS).where(over).values(**values))
             ).rowcount
 
+    async def forget(self, before: datetime) -> bool:
+        """Delete runs that began before then and belong to no call that is kept, oldest first.
+
+        Whether there may be more: so many at a time go that nobody else waits for long.
+        """
+        alone = and_(TOOL_RUNS.c.kept_call.is_(None), TOOL_RUNS.c.started_at < before)
+        oldest = select(TOOL_RUNS.c.id).where(alone).order_by(TOOL_RUNS.c.started_at)
+        these = TOOL_RUNS.c.id.in_(oldest.limit(FORGOTTEN_AT_ONCE))
+        async with self._database.write() as connection:
+            done = await connection.execute(delete(TOOL_RUNS).where(these))
+            return done.rowcount >= FORGOTTEN_AT_ONCE
+
     async def get(self, run_id: str) -> ToolRunRecord | None:
         """The run, whose ever it is."""
         query = select(TOOL_RUNS).where(TOOL_RUNS.c.id == run_id)
@@ -89,8 +102,9 @@ class ToolRunShelf:
         """The tenant's runs, newest first; ``before`` is the last of the page before."""
         query = _narrowed(select(TOOL_RUNS).where(TOOL_RUNS.c.tenant == tenant), wanted)
         if before:
-            at_once = and_(TOOL_RUNS.c.started_at == before.started_at, TOOL_RUNS.c.id > before.id)
-            query = query.where(or_(TOOL_RUNS.c.started_at < before.started_at, at_once))
+            earlier = or_(TOOL_RUNS.c.started_at < before.started_at, TOOL_RUNS.c.id > before.id)
+            # The first condition alone finds the place in the index.
+            query = query.where(TOOL_RUNS.c.started_at <= before.started_at, earlier)
         query = query.order_by(TOOL_RUNS.c.started_at.desc(), TOOL_RUNS.c.id).limit(limit)
         async with self._database.read() as connection:
             return [_run(row) for row in (await connection.execute(query)).mappings()]

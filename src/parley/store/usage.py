@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from sqlalchemy import RowMapping, case, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from parley.store.charges import charged_for, note_charged
 from parley.store.database import Database
 from parley.store.records import (
     MEASURES,
@@ -16,16 +17,17 @@ from parley.store.records import (
     Amounts,
     Limits,
     ReservationRecord,
+    Settlement,
     Short,
 )
-from parley.store.tables import RESERVATIONS, USAGE
+from parley.store.tables import CHARGES, RESERVATIONS, USAGE
 from parley.store.tenants import ensure_tenant, limits_of
 
 NOTHING = Amounts()
 
 
 class Usage:
-    """The tables ``usage`` and ``reservations``.
+    """The tables ``usage``, ``reservations`` and ``charges``.
 
     ``defaults`` are the limits of tenants that have none of their own. Each step is one
     transaction that nobody else's can overlap, in this process or another.
@@ -95,28 +97,24 @@ class Usage:
             )
             return granted
 
-    async def settle(
-        self, held: ReservationRecord, used: Amounts, renewed_with: Amounts = NOTHING
-    ) -> None:
-        """Charge what was used and give the reservation back.
-
-        ``renewed_with`` was ``used`` at the last renewal: it has been charged already should the
-        reservation have expired meanwhile.
-        """
+    async def settle(self, due: Settlement) -> None:
+        """Charge what was used and has not been charged, and give back what was set aside."""
         async with self._database.write() as connection:
-            await limits_of(connection, held.tenant)
-            done = await connection.execute(
-                delete(RESERVATIONS).where(RESERVATIONS.c.id == held.id)
-            )
-            due = used if done.rowcount else used - renewed_with
-            await _charge(connection, held.tenant, periods(held.made_at), due)
+            await ensure_tenant(connection, due.tenant)
+            await limits_of(connection, due.tenant)
+            held = delete(RESERVATIONS).where(RESERVATIONS.c.id == due.id)
+            was_held = (await connection.execute(held)).rowcount > 0
+            charged = await charged_for(connection, due.id)
+            if charged is None:
+                charged = NOTHING if was_held else due.renewed_with
+            used = due.used.at_least(charged)
+            await _charge(connection, due.tenant, periods(due.made_at), used - charged)
+            await note_charged(connection, due.id, used)
 
-    async def charge(self, tenant: str, used: Amounts, at: datetime) -> None:
-        """Charge what was used without a reservation."""
+    async def forget_charges(self, before: datetime) -> None:
+        """Of what was charged so long ago nobody tells again."""
         async with self._database.write() as connection:
-            await ensure_tenant(connection, tenant)
-            await limits_of(connection, tenant)
-            await _charge(connection, tenant, periods(at), used)
+            await connection.execute(delete(CHARGES).where(CHARGES.c.charged_at < before))
 
     async def of(self, tenant: str, at: datetime) -> tuple[Amounts, Amounts]:
         """What the tenant has used on that day, and in that month."""
@@ -192,6 +190,7 @@ async def _sweep(connection: AsyncConnection, wanted: ReservationRecord) -> None
     for row in expired.mappings().all():
         used = Amounts(*(row[f"used_{measure}"] for measure in MEASURES))
         await _charge(connection, wanted.tenant, (row["day"], row["month"]), used)
+        await note_charged(connection, row["id"], used)
 
 
 async def _grant(
