@@ -125,3 +125,44 @@ async def test_a_second_booking_is_no_repetition_though_the_model_numbers_it_ali
     first, again, other, once_more = keys
     assert first == again == once_more == idempotency_key("call_1", "book", "call_0")
     assert other != first
+
+
+async def test_what_changed_something_and_was_given_up_may_have_been_done():
+    async def hang(_: ToolCall):
+        await asyncio.Event().wait()
+
+    async def snap(_: ToolCall):
+        raise RuntimeError("snap")
+
+    tools = [
+        Tool("book", "Books.", hang, timeout_s=0.01, changes=True),
+        Tool("move", "Moves.", snap, changes=True),
+        Tool("look", "Looks.", hang, timeout_s=0.01),
+    ]
+    belt = Toolbelt(tools, FakeActions(), lambda _: None)
+
+    told = [(await belt.run(tool, ToolRequest("1", tool.name, {})))["error"] for tool in tools]
+
+    maybe = " It may have been done all the same, so check before you try again."
+    assert told == [
+        f"book did not answer within 0.01 seconds.{maybe}",
+        f"move could not be used.{maybe}",
+        "look did not answer within 0.01 seconds.",
+    ]
+
+
+async def test_what_a_tool_tells_of_itself_holds_no_secret():
+    told: list[str] = []
+
+    async def check(call: ToolCall):
+        await call.progress(f"Checking {call.arguments['pin']} for {call.arguments['name']}.")
+
+    async def hear(_: str, text: str):
+        told.append(text)
+
+    tool = Tool("check", "Checks.", check)
+    belt = Toolbelt([tool], FakeActions(), lambda _: None, progress=hear)
+
+    await belt.run(tool, ToolRequest("1", "check", {"pin": "4711", "name": "Ada"}))
+
+    assert told == ["Checking *** for Ada."]

@@ -175,3 +175,11 @@ def test_what_is_wrong_with_a_secret_is_said_without_it(name: str, shape: dict[s
         checked_arguments(read_schema({"properties": {name: shape}}), {name: "48151"})
 
     assert "48151" not in str(failed.value)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 10**400, 1e308])
+def test_a_number_beyond_all_counting_is_told_like_any_other(value: float):
+    schema = read_schema({"properties": {"price": {"type": "number", "multipleOf": 0.1}}})
+
+    with pytest.raises(ToolFailed, match=r"price must be a multiple of 0\.1, not "):
+        checked_arguments(schema, {"price": value})

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
+from parley.agents.places import tenant_of
 from parley.agents.reading import AgentDefaults, Problem, Reading, read_agent
 from parley.agents.schema import Agent, ToolUse
 from parley.core.errors import ParleyError
@@ -27,12 +28,30 @@ class Toolbox(Protocol):
     def tools_for(self, wanted: Sequence[ToolUse]) -> Sequence[Tool]: ...
 
 
+class Flaw(Protocol):
+    """Why a tool won't work here; ``place`` is where in its options."""
+
+    @property
+    def place(self) -> tuple[str | int, ...]: ...
+
+    @property
+    def message(self) -> str: ...
+
+
+class Inspector(Protocol):
+    """Knows what tools need that is not here."""
+
+    def flaws_of(self, use: ToolUse, folder: Path, owner: str) -> Sequence[Flaw]: ...
+
+
 @dataclass(frozen=True)
 class Installed:
-    """What agents may name on this machine."""
+    """What agents may name on this machine. Without an ``inspector`` it is not asked whether what
+    tools need is here."""
 
     engines: FoundEngines
     tools: Toolbox
+    inspector: Inspector | None = None
 
 
 def check_agents(
@@ -41,7 +60,8 @@ def check_agents(
     """Everything that is wrong with these files, in their order and that of their lines."""
     problems: list[Problem] = []
     for file in files:
-        problems.extend(check_reading(read_agent(file, defaults), installed))
+        reading = read_agent(file, defaults, tenant_of(file))
+        problems.extend(check_reading(reading, installed))
     return problems
 
 
@@ -52,7 +72,7 @@ def check_reading(reading: Reading, installed: Installed) -> list[Problem]:
         for kind, wishes in reading.agent.engines.wishes().items():
             own = [wish for wish in wishes if wish.by == str(reading.file)]
             problems += _engine_problems(reading, kind, own, installed.engines)
-        problems += _tool_problems(reading, reading.agent, installed.tools)
+        problems += _tool_problems(reading, reading.agent, installed)
     return sorted(problems, key=_line)
 
 
@@ -80,15 +100,17 @@ def _engine_problems(
     return problems
 
 
-def _tool_problems(reading: Reading, agent: Agent, tools: Toolbox) -> list[Problem]:
+def _tool_problems(reading: Reading, agent: Agent, installed: Installed) -> list[Problem]:
     problems: list[Problem] = []
-    uses = agent.tools
+    uses, tools = agent.tools, installed.tools
     for position, use in enumerate(uses):
         try:
             tools.tools_for([use])
         except ParleyError as error:
             place = ("tools", position, use.name, *_place_in_options(error))
             problems.append(reading.problem_at(place, str(error)))
+        else:
+            problems += _flaws(reading, agent, position, installed.inspector)
     if problems:
         return problems
     # Each is right by itself; together they may still be too many.
@@ -98,6 +120,25 @@ def _tool_problems(reading: Reading, agent: Agent, tools: Toolbox) -> list[Probl
         return [reading.problem_at(("tools",), str(error))]
     stray = stray_rule(made, agent.tool_rules, [use.name for use in uses])
     return [reading.problem_at(("tool_rules",), stray)] if stray else []
+
+
+def _flaws(
+    reading: Reading, agent: Agent, position: int, inspector: Inspector | None
+) -> list[Problem]:
+    """What keeps a tool that is written well from working here."""
+    if inspector is None:
+        return []
+    use = agent.tools[position]
+    found = inspector.flaws_of(use, reading.file.parent, agent.tenant)
+    return [
+        reading.problem_at(("tools", position, use.name, *flaw.place), f"{use.name}: {_said(flaw)}")
+        for flaw in found
+    ]
+
+
+def _said(flaw: Flaw) -> str:
+    where = ".".join(str(part) for part in flaw.place)
+    return f"{where}: {flaw.message}" if where else flaw.message
 
 
 def _place_in_options(error: ParleyError) -> tuple[Any, ...]:

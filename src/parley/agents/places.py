@@ -28,6 +28,12 @@ def places_in(folders: Iterable[Path]) -> list[AgentPlace]:
     return [place for folder in folders for place in (AgentPlace(folder), *_tenants(folder))]
 
 
+def tenant_of(file: Path) -> str:
+    """Whose agent a file describes, by where it lies; "" is the house's."""
+    folder = file.absolute().parent
+    return folder.name if folder.parent.name == TENANTS and _counts(folder) else ""
+
+
 def watched_in(folders: Iterable[Path]) -> list[Path]:
     """Every folder in which something can change."""
     found = [place.folder for place in places_in(folders)]

@@ -43,7 +43,7 @@ def report_rules(settings: Settings) -> int:
         # Whoever checked the agents has said so.
         return PROBLEMS
     names_tenants = any(rule.tenant for rule in rules)
-    known = _Known(agents, asyncio.run(_tenants(settings)) if names_tenants else frozenset())
+    known = _Known(agents, asyncio.run(stored_tenants(settings)) if names_tenants else frozenset())
     problems = 0
     for rule in rules:
         try:
@@ -56,6 +56,7 @@ def report_rules(settings: Settings) -> int:
     return PROBLEMS if problems else OK
 
 
-async def _tenants(settings: Settings) -> frozenset[str]:
+async def stored_tenants(settings: Settings) -> frozenset[str]:
+    """Those that the database knows."""
     async with open_store(settings) as store:
         return frozenset(tenant.name for tenant in await store.tenants.all())

@@ -13,6 +13,8 @@ from parley.engines.spec import Message
 
 MOST_KEPT = 2000
 KEPT_S = 3600.0
+BROKEN_KEPT_S = 600.0
+_BROKEN: Message = {"role": "broken off", "content": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,28 @@ class RoundMemory:
         """The conversation with every round that is remembered back in its place."""
         found: list[Message] = []
         trail = _Trail(whose)
-        for message in messages:
+        for place, message in enumerate(messages):
             digest = trail.step(message)
             rounds = self._find(digest) if message.get("role") == "assistant" else None
             found.extend(rounds.messages if rounds else [message])
+            if place < len(messages) - 1 and (broken := self._find(trail.then(_BROKEN))):
+                found.extend(broken.messages)
         return found
+
+    def broken(self, whose: tuple[str, ...], messages: Sequence[Message]) -> list[Message]:
+        """What an attempt to answer this very conversation had done before it broke off."""
+        rounds = self._find(_broken_digest(whose, messages))
+        return list(rounds.messages) if rounds else []
+
+    def keep_broken(
+        self, whose: tuple[str, ...], messages: Sequence[Message], rounds: Sequence[Message]
+    ) -> None:
+        """Tools have done something, and whoever asked has got no answer."""
+        self._keep(_broken_digest(whose, messages), rounds, BROKEN_KEPT_S)
+
+    def mend(self, whose: tuple[str, ...], messages: Sequence[Message]) -> None:
+        """It has been answered now: asked once more, it is meant."""
+        self._kept.pop(_broken_digest(whose, messages), None)
 
     def keep(
         self,
@@ -63,8 +82,10 @@ class RoundMemory:
         trail = _Trail(whose)
         for message in messages:
             trail.step(message)
-        digest = trail.step({"role": "assistant", "content": shown})
-        self._kept[digest] = _Rounds(tuple(rounds), self._clock() + self._kept_s)
+        self._keep(trail.step({"role": "assistant", "content": shown}), rounds, self._kept_s)
+
+    def _keep(self, digest: bytes, rounds: Sequence[Message], kept_s: float) -> None:
+        self._kept[digest] = _Rounds(tuple(rounds), self._clock() + kept_s)
         self._kept.move_to_end(digest)
         while len(self._kept) > self._most:
             self._kept.popitem(last=False)
@@ -88,6 +109,19 @@ class _Trail:
         told = (message.get("role"), words, message.get("tool_calls"), message.get("tool_call_id"))
         self._hash.update(repr(told).encode("utf-8", "surrogatepass"))
         return self._hash.digest()
+
+    def then(self, message: Message) -> bytes:
+        """What it would be with that message, which it doesn't take."""
+        other = _Trail(())
+        other._hash = self._hash.copy()
+        return other.step(message)
+
+
+def _broken_digest(whose: tuple[str, ...], messages: Sequence[Message]) -> bytes:
+    trail = _Trail(whose)
+    for message in messages:
+        trail.step(message)
+    return trail.step(_BROKEN)
 
 
 def _text(content: Any) -> str:

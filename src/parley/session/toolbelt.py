@@ -28,6 +28,7 @@ from parley.session.suspicion import suspicions
 from parley.tools.book import NoBook, RunBegan, RunOver, ToolBook, new_run_id
 from parley.tools.masking import MASK, masked, secret_values, without
 from parley.tools.spec import CallActions, Tool, ToolCall, idempotency_key
+from parley.tools.webhook.failures import MAYBE_DONE
 
 log = get_logger(__name__)
 
@@ -122,7 +123,8 @@ class Toolbelt:
             result = await asyncio.wait_for(tool.run(call), tool.timeout_s)
             error = code = ""
         except TimeoutError:
-            error, code = f"{tool.name} did not answer within {tool.timeout_s:g} seconds.", TOO_SLOW
+            says = f"{tool.name} did not answer within {tool.timeout_s:g} seconds."
+            error, code = _perhaps_done(tool, says), TOO_SLOW
             result = {"error": error}
         except ToolFailed as failure:
             error, code = str(failure), failure.code
@@ -131,7 +133,7 @@ class Toolbelt:
             # A tool is anybody's code; the model is told, and the call goes on.
             log.exception("tool_broke", tool=tool.name)
             error, code = f"{tool.name} broke: {type(failure).__name__}.", "internal_error"
-            result = {"error": f"{tool.name} could not be used."}
+            result = {"error": _perhaps_done(tool, f"{tool.name} could not be used.")}
         finally:
             run.end(result, error, code)
             if error:
@@ -156,7 +158,8 @@ class Toolbelt:
         )
         if self._progress is None:
             return call
-        return replace(call, progress=partial(self._progress, request.id))
+        secrets = _secrets_of(tool, call)
+        return replace(call, progress=partial(_tell, self._progress, secrets, request.id))
 
     def _use_of(self, tool: Tool, request: ToolRequest) -> str:
         """What this use is told apart by: the id, and what was asked where the id comes again.
@@ -206,7 +209,7 @@ class _Run:
         self._call = call
         self._announce = announce
         self._book = book
-        self._secrets = secret_values(call.arguments, tool.parameters, all_are=tool.hides_arguments)
+        self._secrets = _secrets_of(tool, call)
         self._started_s = time.monotonic()
 
     def begin(self) -> None:
@@ -241,6 +244,20 @@ class _Run:
         )
         state = "cancelled" if code == "cancelled" else "failed" if error else "answered"
         self._book.ended(RunOver(call.run_id, state, after_ms, answer, code, error))
+
+
+async def _tell(progress: Progress, secrets: Sequence[str], id: str, text: str) -> None:
+    """What a tool tells of itself is spoken, and stands in events."""
+    await progress(id, without(text, secrets))
+
+
+def _secrets_of(tool: Tool, call: ToolCall) -> tuple[str, ...]:
+    return secret_values(call.arguments, tool.parameters, all_are=tool.hides_arguments)
+
+
+def _perhaps_done(tool: Tool, says: str) -> str:
+    """Nobody knows how far it came."""
+    return f"{says} {MAYBE_DONE}" if tool.changes else says
 
 
 def _function(tool: Tool) -> FunctionSchema:

@@ -110,10 +110,19 @@ def _wrong_number(schema: Schema, value: Any, name: str) -> str:
         if key in schema and is_wrong:
             return f"{name} must be {words} {schema[key]}, not {_told(schema, value, name)}."
     step = schema.get("multipleOf")
-    # Decimal steps (0.1) are no binary fractions.
-    if step and abs(value / step - round(value / step)) > 1e-9:
+    if step and not _is_multiple(value, step):
         return f"{name} must be a multiple of {step}, not {_told(schema, value, name)}."
     return ""
+
+
+def _is_multiple(value: float, step: float) -> bool:
+    try:
+        times = value / step
+        # Decimal steps (0.1) are no binary fractions.
+        return abs(times - round(times)) <= 1e-9
+    except (OverflowError, ValueError):
+        # Endless, no number at all, or beyond all counting.
+        return False
 
 
 def _wrong_list(schema: Schema, value: Any, name: str) -> str:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
 
-from parley.core.errors import BadRequest
+from parley.core.errors import BadRequest, ParleyError
 from parley.core.log import get_logger
 from parley.core.registry import did_you_mean
 from parley.tools.appointments import CalendarProvider
@@ -21,6 +21,7 @@ from parley.tools.house import ToolHouse
 from parley.tools.keypad import KeypadProvider
 from parley.tools.mcp.provider import McpProvider
 from parley.tools.n8n.provider import N8nProvider
+from parley.tools.premises import Flaw, Inspected, Premises
 from parley.tools.provider import ProviderContext, ToolProvider
 from parley.tools.recordings import RecordingsProvider
 from parley.tools.rules import LEARNED
@@ -108,12 +109,28 @@ class ToolCatalog:
                 tools[tool.name] = tool
         return list(tools.values())
 
+    def flaws_of(
+        self, wanted: object, premises: Premises, *, folder: Path | None = None, owner: str = ""
+    ) -> list[Flaw]:
+        """What will keep these tools from working, as far as it can be known without asking
+        anybody: for a catalog without a house. What is written wrongly, ``tools_for`` tells."""
+        context = ProviderContext("", partial(self._clock, None), "", folder, owner)
+        try:
+            provider, options, _ = self._read(_read_wish(wanted))
+            provider.tools(options, context)
+        except ParleyError as error:
+            return [Flaw((), str(error))]
+        if not isinstance(provider, Inspected):
+            return []
+        return list(provider.flaws(options, context, premises))
+
     def _tell_twice(self, tool: Tool) -> None:
         if (tool.provider, tool.name) not in self._told_twice:
             self._told_twice.add((tool.provider, tool.name))
             log.warning("tool_given_twice", tool=tool.name, left_out=tool.provider)
 
-    def _tools_of(self, wish: ToolWish, context: ProviderContext) -> Sequence[Tool]:
+    def _read(self, wish: ToolWish) -> tuple[ToolProvider, Any, str]:
+        """The provider, its options, and which single tool is meant, if one is."""
         name, _, single = wish.name.partition(".")
         provider = self._providers.get(name)
         if provider is None:
@@ -122,6 +139,11 @@ class ToolCatalog:
             options = provider.options.model_validate(dict(wish.options))
         except ValidationError as error:
             raise BadRequest(f"Tool {name}: {_first_problem(error, provider)}") from error
+        return provider, options, single
+
+    def _tools_of(self, wish: ToolWish, context: ProviderContext) -> Sequence[Tool]:
+        provider, options, single = self._read(wish)
+        name = provider.name
         tools = [_named(tool, name) for tool in provider.tools(options, context)]
         if not single:
             return tools

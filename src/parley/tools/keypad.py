@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from parley.core.errors import CallNotLive, InvalidValue, NotSupported, ToolFailed
+from parley.core.spelling import Spelling
 from parley.tools.arguments import Arguments
 from parley.tools.provider import ProviderContext
 from parley.tools.spec import DigitsGiven, DigitsWanted, Tool, ToolCall
@@ -47,14 +48,17 @@ class Number(BaseModel):
         return self.first_s + self.between_s * (self.digits or _MOST_DIGITS) + _SLACK_S
 
 
+Name = Annotated[
+    str, Spelling(r"[a-z][a-z0-9_]{0,39}", "up to 40 small letters, digits and _, a letter first")
+]
+
+
 class KeypadOptions(BaseModel):
     """The numbers that callers are asked for, by name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    collect: Mapping[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], Number] = Field(
-        default={"digits": Number()}, max_length=20
-    )
+    collect: Mapping[Name, Number] = Field(default={"digits": Number()}, max_length=20)
     secret: bool = False
     """Whether the keys that are pressed are kept out of events."""
 

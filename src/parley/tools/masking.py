@@ -52,7 +52,7 @@ _NO_SCHEMA: Mapping[str, Any] = {}
 _CHOICES = ("anyOf", "oneOf", "allOf")
 _DEEPEST = 12
 # Shorter ones are part of ordinary words and numbers: they are looked for between them.
-_LEAST_ANYWHERE = 6
+LEAST_ANYWHERE: Final = 6
 _GAPS = str.maketrans("", "", " .-")
 
 Forms = tuple[Mapping[str, Any], ...]
@@ -180,7 +180,7 @@ def _expression(secret: str) -> str:
         # Numbers come back in groups.
         return rf"(?<!\d){'[ .-]?'.join(digits)}(?!\d)"
     words = re.escape(secret)
-    return words if len(secret) >= _LEAST_ANYWHERE else rf"(?<!\w){words}(?!\w)"
+    return words if len(secret) >= LEAST_ANYWHERE else rf"(?<!\w){words}(?!\w)"
 
 
 def _replaced(value: Any, secrets: re.Pattern[str]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from parley.core.errors import BadAudio, ToolFailed
 from parley.tools.arguments import Arguments, one_of
+from parley.tools.premises import Flaw, Premises
 from parley.tools.provider import ProviderContext
 from parley.tools.spec import Tool, ToolCall
 
@@ -62,6 +63,23 @@ class RecordingsProvider:
                 filler_after_ms=0,
             ),
         )
+
+    def flaws(
+        self, options: RecordingsOptions, context: ProviderContext, premises: Premises
+    ) -> Iterator[Flaw]:
+        if context.folder is None:
+            return
+        folder = context.folder / options.folder
+        if not folder.is_dir():
+            yield Flaw(
+                ("folder",),
+                f"There is no folder {folder}. Make it, and put the recordings into it.",
+            )
+        elif not _names(folder):
+            kinds = ", ".join(sorted(SUFFIXES))
+            yield Flaw(
+                ("folder",), f"{folder} holds no recordings. Put sound files into it: {kinds}."
+            )
 
 
 def _names(folder: Path | None) -> list[str]:

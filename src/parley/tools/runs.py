@@ -28,8 +28,8 @@ REMEMBERED_RUNS = 10_000
 class ToolRun:
     """One use of a tool at a URL. ``owner`` is the tenant whose file the agent is ("" for the
     house's): its secret signs the request, and what comes back; ``tenant`` is the call's.
-    ``provider`` is the kind of tool: webhook, n8n. ``secrets`` are those among its arguments, as
-    far as this process knows."""
+    ``provider`` is the kind of tool: webhook, n8n. ``secrets`` are those among its arguments and
+    headers, as far as this process knows."""
 
     call_id: str
     tenant: str
@@ -106,7 +106,7 @@ class OpenRun:
         if mark and mark in self._told:
             return False
         self._told.add(mark)
-        await self._progress(text)
+        await self._progress(without(text, self.run.secrets))
         return True
 
 

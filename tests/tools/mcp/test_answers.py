@@ -103,3 +103,35 @@ def test_references_in_a_schema_are_resolved_and_hidden_arguments_left_out():
     assert plain["properties"].keys() == {"who"}
     assert plain["properties"]["who"]["properties"]["name"] == {"type": "string"}
     assert "$ref" not in json.dumps(plain)
+
+
+@pytest.mark.parametrize("references", [3, 30])
+def test_a_schema_that_refers_to_itself_many_times_stays_small(references: int):
+    wish = {"$ref": "#/$defs/Filter"}
+    inner = {"properties": {f"part_{n}": wish for n in range(references)}}
+    schema = {"properties": {"filter": wish}, "$defs": {"Filter": inner}}
+
+    plain = plain_schema(schema)
+
+    assert len(json.dumps(plain)) < 50_000
+    assert plain["properties"]["filter"]["properties"].keys() == inner["properties"].keys()
+
+
+def test_a_schema_that_is_none_takes_no_other_tool_along():
+    assert plain_schema({"properties": ["a"], "required": "a"}) == {
+        "type": "object",
+        "properties": {},
+        "required": [],
+    }
+    assert plain_schema({"properties": {"a": "text"}, "required": ["a", "b", 3]}) == {
+        "type": "object",
+        "properties": {"a": {}},
+        "required": ["a"],
+    }
+
+
+def test_what_is_nested_too_deep_is_a_failure_and_no_breakdown():
+    deep = Reply(texts=("[" * 900 + "]" * 900,))
+
+    with pytest.raises(ToolFailed, match="answered something that I can't read"):
+        result_of(deep, "crm_find", OPTIONS, changes=False)

@@ -23,7 +23,7 @@ GOOD = {"name": "crm", "url": URL, "only": ["find_customer"]}
         ({"url": "ftp://example.org"}, "not a URL that starts with"),
         ({"url": "https://ann:pw@example.org/mcp"}, "may not hold a password"),
         ({"only": []}, "at least 1 item"),
-        ({"name": "my crm"}, "pattern"),
+        ({"name": "my crm"}, "takes up to 31 letters"),
         ({"prefix": "my crm"}, "takes letters, digits"),
         ({"args": ["-v"]}, "args and env are for a command"),
         ({"transport": "stdio"}, "does not fit"),

@@ -50,12 +50,18 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(**options: Any) -> AsyncIterator[Desk]:
-    house = ToolHouse(credentials=Credentials(options.pop("secrets", {})))
+async def closing(house: ToolHouse) -> AsyncIterator[None]:
     try:
-        yield Desk(house, **options)
+        yield
     finally:
         await house.close()
+
+
+@asynccontextmanager
+async def desk(**options: Any) -> AsyncIterator[Desk]:
+    house = ToolHouse(credentials=Credentials(options.pop("secrets", {})))
+    async with closing(house):
+        yield Desk(house, **options)
 
 
 @pytest.mark.parametrize("transport", ["streamable_http", "sse"])
@@ -276,10 +282,16 @@ async def test_a_tenants_agent_reaches_no_private_address():
 
 
 async def test_a_tenants_agent_has_no_part_in_the_houses_connection_to_a_private_place():
-    async with Shop().serve() as url, desk(url=url.replace("127.0.0.1", "localhost")) as agent:
+    async def here(_host: str, _port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    house = ToolHouse(Destinations(look_up=here))
+    async with Shop().serve() as url, closing(house):
+        named = url.replace("127.0.0.1", "shop.example.org")
+        agent = Desk(house, url=named, headers={"Host": url.split("/")[2]})
         await agent.settled()
 
         agent.tools(owner="acme", tenant="acme")
-        await agent.house.settled()
+        await house.settled()
 
         assert agent.tools(owner="acme", tenant="acme") == []

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import codecs
+import json
+import sys
 from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import pytest
 
 from parley.core.errors import ToolFailed
 from tests.tools.mcp.shop import Shop
-from tests.tools.mcp.test_servers import desk
+from tests.tools.mcp.test_servers import desk, nobody
 
 pytest.importorskip("mcp", reason="the extra mcp is not installed")
 
 import httpx2
 
 from parley.tools.mcp.bounds import Bound, EventExcess, Excess, bounded
+from parley.tools.mcp.facts import TooLarge
+from parley.tools.mcp.lines import bounded_lines
+from parley.tools.mcp.wire import WireSession
 
 MIB = 1024 * 1024
 TOO_LARGE = "The service for shop flood answered more than I can take in."
@@ -41,6 +49,86 @@ async def test_too_large_an_answer_is_told_so_and_asked_for_once(
         assert str(failed.value) == TOO_LARGE
         assert shop.floods == 1
         assert (await agent.use("envelope"))["price"] == 12
+
+
+async def test_too_large_an_answer_of_a_program_is_told_so_and_it_serves_on():
+    async with desk(command=sys.executable, args=["-m", "tests.tools.mcp.shop"]) as agent:
+        await agent.settled()
+
+        with pytest.raises(ToolFailed) as failed:
+            await agent.use("flood", letters=5 * MIB)
+
+        assert str(failed.value) == TOO_LARGE
+        assert (await agent.use("envelope"))["price"] == 12
+
+
+LONG = b"x" * 300
+
+
+@pytest.mark.parametrize(
+    ("line", "id"),
+    [
+        (b'{"jsonrpc":"2.0","id":7,"result":{"id":8,"a":"%s"}}' % LONG, b"7"),
+        (b'{"jsonrpc": "2.0", "id": "a-7", "result": "%s"}' % LONG, b'"a-7"'),
+        (b'{"result":{"id":8,"a":"%s"},"jsonrpc":"2.0","id":7}' % LONG, b"7"),
+        (b'{"result":{"id":8,"a":"%s"},"id":7,"jsonrpc":"2.0"}' % LONG, b"7"),
+        (b'{"result":{"a":"%s","id":8},"jsonrpc":"2.0"}' % LONG, None),
+        (b"%s" % LONG, None),
+    ],
+)
+@pytest.mark.parametrize("piece_bytes", [1, 64, 1000])
+def test_a_line_that_is_too_long_becomes_the_error_of_its_request(
+    line: bytes, id: bytes | None, piece_bytes: int
+):
+    bound = Bound(250)
+    waits = bound.exceeded
+    data = '{"ä":1}\n'.encode() + line + b'\n{"b":2}\n'
+    with bounded_lines(bound) as encoding:
+        lines = codecs.getincrementaldecoder(encoding)("replace")
+        pieces = [data[at : at + piece_bytes] for at in range(0, len(data), piece_bytes)]
+        text = "".join(lines.decode(piece) for piece in pieces)
+
+    messages = [each for each in map(parsed, text.splitlines()) if each is not None]
+    wanted = {"code": -32600, "message": "the message exceeded the 250 byte limit"}
+    errors = [] if id is None else [{"jsonrpc": "2.0", "id": json.loads(id), "error": wanted}]
+    assert messages == [{"ä": 1}, *errors, {"b": 2}]
+    assert waits.is_set() is (id is None)
+    assert not bound.exceeded.is_set()
+    assert len(text) < 250 + 150
+    with pytest.raises(LookupError):
+        codecs.lookup(encoding)
+
+
+class SlowSession:
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    async def call_tool(self, *_: Any, **__: Any) -> Any:
+        self.asked.set()
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("ends_it", [False, True])
+async def test_all_uses_under_way_fail_where_nobody_can_tell_whose_answer_it_was(ends_it: bool):
+    slow, bound = SlowSession(), Bound(250, ends_it=ends_it)
+    session = WireSession(cast(Any, slow), bound)
+    using = asyncio.create_task(session.call("look", {}, {}, nobody))
+    await slow.asked.wait()
+    bound.exceed()
+
+    with pytest.raises(TooLarge, match="exceeded the 250 byte limit") as failed:
+        await using
+
+    assert failed.value.ends_it is ends_it
+
+
+def parsed(line: str) -> object:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
 
 
 async def test_a_large_answer_within_the_limit_is_shortened():
@@ -73,7 +161,7 @@ async def test_servers_are_asked_not_to_compress():
     ],
 )
 async def test_each_event_of_a_stream_has_its_own_limit(pieces: list[bytes], is_read: bool):
-    bound = Bound(20, one_stream=True)
+    bound = Bound(20, ends_it=True)
     response = bounded(answer("text/event-stream; charset=utf-8", pieces), bound)
 
     if is_read:
@@ -81,7 +169,7 @@ async def test_each_event_of_a_stream_has_its_own_limit(pieces: list[bytes], is_
     else:
         with pytest.raises(EventExcess, match="exceeded the 20 byte limit"):
             await response.aread()
-    assert bound.has_ended_it is not is_read
+    assert bound.exceeded.is_set() is not is_read
 
 
 async def test_a_body_has_one_limit_and_may_not_be_compressed():

@@ -23,6 +23,14 @@ _ONLY_RESULT = {"result"}
 
 def result_of(reply: Reply, tool: str, options: McpOptions, *, changes: bool) -> Any:
     """Raises ``ToolFailed`` with a sentence for the caller."""
+    try:
+        return _result_of(reply, tool, options, changes=changes)
+    except RecursionError as error:
+        # It is nested too deep.
+        raise ToolFailed(Failure("no_data", "").sentence(tool, changes=changes)) from error
+
+
+def _result_of(reply: Reply, tool: str, options: McpOptions, *, changes: bool) -> Any:
     if _is_too_large(reply):
         raise ToolFailed(Failure("too_large", "").sentence(tool, changes=changes))
     text = "\n".join(each.strip() for each in reply.texts if each.strip())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx2
 
@@ -30,11 +31,22 @@ class EventExcess(httpx2.SSEError):
 
 @dataclass(slots=True)
 class Bound:
-    """One connection's. ``has_ended_it``: all messages come in one stream, which is over now."""
+    """One connection's. ``exceeded`` is set when nobody can tell whose answer was too large.
+    ``ends_it``: the connection is over then, for all messages come in one stream."""
 
     most_bytes: int = LARGEST_MESSAGE_BYTES
-    one_stream: bool = False
-    has_ended_it: bool = False
+    ends_it: bool = False
+    exceeded: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def says(self) -> str:
+        return f"the message {_SAYS.format(self.most_bytes)}"
+
+    def exceed(self) -> None:
+        """Tell all who wait for an answer now."""
+        self.exceeded.set()
+        if not self.ends_it:
+            self.exceeded = asyncio.Event()
 
 
 def is_excess(says: str) -> bool:
@@ -96,10 +108,11 @@ class _Bounded(httpx2.AsyncByteStream):
 
     def _require_room(self, message_bytes: int) -> None:
         if message_bytes > self._bound.most_bytes:
-            raise self._excess(f"the message {_SAYS.format(self._bound.most_bytes)}")
+            raise self._excess(self._bound.says)
 
     def _excess(self, says: str) -> Exception:
         if not self._is_stream:
             return Excess(says)
-        self._bound.has_ended_it = self._bound.one_stream
+        if self._bound.ends_it:
+            self._bound.exceed()
         return EventExcess(says)

@@ -28,6 +28,8 @@ log = get_logger(__name__)
 
 OPENING_LIMIT_S = 10.0
 REFRESH_S = 60.0
+SOONEST_REFRESH_S = 1.0
+"""So long a server isn't asked for its list again, however often it says that it has changed."""
 SHORTEST_PAUSE_S, FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 0.5, 30.0
 BACK_WITHIN_S = 3.0
 """So long a use of a tool waits for a server that is away."""
@@ -52,7 +54,7 @@ class Connection:
         self._session: Session | None = None
         self._up = asyncio.Event()
         self._poked = asyncio.Event()
-        self._is_lost = False
+        self._lost = asyncio.Event()
         self._keeping = begin(self._keep(), f"mcp:{server.label}")
 
     async def close(self) -> None:
@@ -103,7 +105,7 @@ class Connection:
         if self._session is session:
             self._session = None
             self._up.clear()
-            self._is_lost = True
+            self._lost.set()
             self._poked.set()
 
     # ── keeping it ───────────────────────────────────────────────────────────────────────────
@@ -135,18 +137,19 @@ class Connection:
                 opening = open_session(self._server, self._poked.set)
                 session = await stack.enter_async_context(opening)
                 await self._list(session)
-            self._session, self._is_lost = session, False
+            self._session = session
+            self._lost.clear()
             self._up.set()
             self.is_known.set()
             log.info("mcp_connected", server=self._server.label, tools=len(self.tools))
-            while not self._is_lost:
+            while not self._lost.is_set():
+                await _within(REFRESH_S, self._poked)
+                # What changes from here on is asked for after the next pause.
                 self._poked.clear()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(REFRESH_S):
-                        await self._poked.wait()
-                if not self._is_lost:
+                if not self._lost.is_set():
                     async with asyncio.timeout(OPENING_LIMIT_S):
                         await self._list(session)
+                    await _within(SOONEST_REFRESH_S, self._lost)
 
     async def _list(self, session: Session) -> None:
         found = await session.list_tools()
@@ -156,10 +159,15 @@ class Connection:
     async def _pause(self, pause_s: float) -> None:
         """Before the next attempt. Whoever wants to use the server now shortens it."""
         await asyncio.sleep(min(pause_s, SHORTEST_PAUSE_S))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, pause_s - SHORTEST_PAUSE_S)):
-                await self._poked.wait()
+        await _within(max(0.0, pause_s - SHORTEST_PAUSE_S), self._poked)
         self._poked.clear()
+
+
+async def _within(time_s: float, event: asyncio.Event) -> None:
+    """Wait for the event, but no longer."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(time_s):
+            await event.wait()
 
 
 async def _load(destinations: Destinations) -> OpenSession:

@@ -8,16 +8,16 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from parley.core.errors import ParleyError
+from parley.core.spelling import Spelling
 from parley.tools.rules import ToolRules
 from parley.tools.webhook.answer import LARGEST_ANSWER_BYTES
-from parley.tools.webhook.credentials import has_reference, require_references
+from parley.tools.webhook.credentials import has_reference, is_for_secrets, require_references
 from parley.tools.webhook.destinations import Destinations
 
 Way = Literal["streamable_http", "sse", "stdio"]
 
 ALL = "*"
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_SECRET = re.compile(r"auth|key|token|secret|cookie|password|credential", re.IGNORECASE)
 _PREFIX = re.compile(r"[A-Za-z0-9_-]*")
 
 
@@ -51,7 +51,7 @@ def _environment(value: dict[str, str]) -> dict[str, str]:
 
 def _require_no_secret(name: str, text: str) -> None:
     require_references(text)
-    if _SECRET.search(name) and not has_reference(text):
+    if is_for_secrets(name) and not has_reference(text):
         raise ValueError(
             f"{name} looks like a secret: keep it in the environment and write ${{TOOL_NAME}} here"
         )
@@ -74,7 +74,12 @@ class McpOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,30}$")
+    name: Annotated[
+        str,
+        Spelling(
+            r"[A-Za-z][A-Za-z0-9_-]{0,30}", "up to 31 letters, digits, _ and -, a letter first"
+        ),
+    ]
     only: tuple[Annotated[str, Field(min_length=1)], ...] = Field(min_length=1)
     prefix: Annotated[str, AfterValidator(_prefix), Field(max_length=31)] | None = None
     url: Annotated[str, AfterValidator(_url), Field(max_length=2000)] = ""
@@ -101,6 +106,11 @@ class McpOptions(BaseModel):
         if ALL not in self.only and (unlisted := sorted(self.tools.keys() - set(self.only))):
             raise ValueError(f"tools: {unlisted[0]} is not listed in only")
         return self
+
+    @property
+    def secret_texts(self) -> dict[str, str]:
+        """What may hold secrets: headers or variables, by their names."""
+        return {**self.headers, **self.env}
 
     @property
     def way(self) -> Way:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
+from itertools import islice
 from typing import Any
 
 from parley.core.errors import BadRequest, ToolFailed
+from parley.core.extras import install_hint
 from parley.core.log import get_logger
 from parley.tools.house import ToolHouse
+from parley.tools.masking import secret_values
 from parley.tools.mcp.answers import LONGEST_ERROR, is_unknown, result_of
 from parley.tools.mcp.connection import Connection
 from parley.tools.mcp.facts import Declined, Listing, Lost, McpServer, TooLarge
 from parley.tools.mcp.options import ALL, McpOptions
 from parley.tools.mcp.schemas import plain_schema
+from parley.tools.premises import Flaw, Premises
 from parley.tools.provider import ProviderContext
 from parley.tools.rules import ToolRules
 from parley.tools.spec import Tool, ToolCall
@@ -26,6 +31,8 @@ log = get_logger(__name__)
 KEY_ARGUMENT = "idempotency_key"
 """An argument of that name is filled in by us, and the model doesn't see it."""
 LONGEST_DESCRIPTION = 2000
+MOST_PREPARED = 50
+"""Tenants whose connections are made before their first calls."""
 
 _AS_IT_IS = ToolRules()
 
@@ -53,29 +60,50 @@ class McpProvider:
         if find_spec("mcp") is None:
             raise BadRequest(
                 f"mcp {options.name}: the package for MCP is not installed.",
-                hint="Install it with: pip install 'parley-voice[mcp]'",
+                hint=install_hint("mcp"),
             )
         if self._house is None:
             return ()
+        if not (context.owner or context.tenant):
+            self._prepare_tenants(self._house, options)
         if not _has_values(self._house, options, context):
             # Perhaps it is only being prepared, for tenants who all have secrets of their own.
             if context.tenant:
                 log.warning("mcp_lacks_secret", server=options.name, tenant=context.tenant)
             return ()
         server, secrets = _server(self._house, options, context)
-        destinations = self._house.destinations
-        if not context.owner and options.url:
-            # Whoever runs Parley has written that address down in a file of theirs.
-            destinations = destinations.plus(options.url)
-        if options.url:
-            destinations.require_url(options.url)
-        connection = self._house.mcp.connection(server, destinations)
+        connection = _connection(self._house, server)
         self._tell_missing(options, connection)
         return [
             _tool(each, options, connection, secrets)
             for each in connection.tools
             if options.offers(each.name)
         ]
+
+    def flaws(
+        self, options: McpOptions, context: ProviderContext, premises: Premises
+    ) -> Iterator[Flaw]:
+        if options.url:
+            # Whoever runs Parley has written the addresses in their own folder down themselves.
+            is_ours = not context.owner
+            yield from premises.flaws_of_url(("url",), options.url, trusts_it=is_ours)
+        elif shutil.which(options.command, path=options.env.get("PATH")) is None:
+            yield Flaw(
+                ("command",),
+                f"There is no program {options.command} on this machine. Install it, or write its "
+                "whole path; it must be executable.",
+            )
+        place = ("headers",) if options.url else ("env",)
+        yield from premises.flaws_of_secrets(place, options.secret_texts, owner=context.owner)
+
+    def _prepare_tenants(self, house: ToolHouse, options: McpOptions) -> None:
+        """Connect for tenants that have values of their own, too: a call has only such tools as
+        are known when it begins. A program for each of them would be too much."""
+        for headers in islice(house.credentials.tenants_own(options.headers), MOST_PREPARED):
+            server = McpServer(
+                options.name, options.way, url=options.url, headers=tuple(headers.items())
+            )
+            _connection(house, server)
 
     def _tell_missing(self, options: McpOptions, connection: Connection) -> None:
         if not connection.tools:
@@ -90,15 +118,25 @@ class McpProvider:
 def _has_values(house: ToolHouse, options: McpOptions, context: ProviderContext) -> bool:
     """Whether calls of that tenant have every secret. Raises ``BadRequest`` for one that nobody
     has."""
-    texts = [*options.headers.values(), *options.env.values()]
-    for text in texts:
-        house.credentials.require(text, owner=context.owner)
+    texts = options.secret_texts
+    house.credentials.require(texts, owner=context.owner)
     try:
-        for text in texts:
+        for text in texts.values():
             house.credentials.filled(text, owner=context.owner, tenant=context.tenant)
     except BadRequest:
         return False
     return True
+
+
+def _connection(house: ToolHouse, server: McpServer) -> Connection:
+    """Raises ``DestinationRefused``."""
+    destinations = house.destinations
+    if not server.owner and server.url:
+        # Whoever runs Parley has written that address down in a file of theirs.
+        destinations = destinations.plus(server.url)
+    if server.url:
+        destinations.require_url(server.url)
+    return house.mcp.connection(server, destinations)
 
 
 def _server(
@@ -106,8 +144,6 @@ def _server(
 ) -> tuple[McpServer, list[str]]:
     """Where it is, and the secrets that it is sent."""
     whose = {"owner": context.owner, "tenant": context.tenant}
-    texts = [*options.headers.values(), *options.env.values()]
-    values_in = house.credentials.values_in
     server = McpServer(
         options.name,
         options.way,
@@ -118,7 +154,7 @@ def _server(
         env=_filled(options.env, house, whose),
         owner=context.owner,
     )
-    return server, [value for text in texts for value in values_in(text, **whose)]
+    return server, house.credentials.secrets_in(options.secret_texts, **whose)
 
 
 def _filled(
@@ -167,6 +203,8 @@ async def _run(
     if takes_key:
         arguments[KEY_ARGUMENT] = call.idempotency_key
     tool = options.name_of(name)
+    # The model may learn again what it has passed; the log may not.
+    unsaid = [*secrets, *secret_values(call.arguments, listing.schema)]
     try:
         reply = await connection.call(
             name,
@@ -177,7 +215,7 @@ async def _run(
         )
         return hidden(result_of(reply, tool, options, changes=changes), secrets)
     except Lost as error:
-        says = hidden(str(error), secrets)
+        says = hidden(str(error), unsaid)
         log.warning("mcp_call_lost", server=options.name, tool=tool, reason=says)
         failure = Failure("broken_off" if error.was_sent else "unreachable", says)
         raise ToolFailed(failure.sentence(tool, changes=changes)) from error
@@ -186,7 +224,8 @@ async def _run(
         raise ToolFailed(Failure("too_large", "").sentence(tool, changes=changes)) from error
     except Declined as error:
         says = hidden(str(error), secrets)[:LONGEST_ERROR]
-        log.warning("mcp_call_declined", server=options.name, tool=tool, reason=says)
+        reason = hidden(says, unsaid)
+        log.warning("mcp_call_declined", server=options.name, tool=tool, reason=reason)
         raise ToolFailed(_why_declined(tool, says)) from error
     except ToolFailed as error:
         raise ToolFailed(hidden(error.message, secrets)) from error

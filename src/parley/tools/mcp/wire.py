@@ -5,16 +5,16 @@ Importing this takes a second or two: ``connection`` does so in a thread.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import sys
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, cast
 
 import anyio
-import httpcore2
 import httpx2
 import mcp_types as types
 from mcp.client.session import ClientSession, IncomingMessage
@@ -24,21 +24,34 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
 from parley import __version__
-from parley.tools.mcp.bounds import LARGEST_OLD_EVENT_BYTES, Bound, bounded, is_excess
+from parley.core.tasks import end
+from parley.tools.mcp.bounds import LARGEST_OLD_EVENT_BYTES, Bound, is_excess
 from parley.tools.mcp.facts import Declined, Listing, Lost, McpServer, Reply, Tell, TooLarge
 from parley.tools.mcp.hints import Hints
+from parley.tools.mcp.line import (
+    NOT_SENT,
+    QUIET_STREAM_S,
+    REQUEST_TIMEOUT_S,
+    GuardedLine,
+    client_on,
+)
+from parley.tools.mcp.lines import bounded_lines
+from parley.tools.mcp.options import Way
 from parley.tools.webhook.destinations import Destinations
 
-CONNECT_TIMEOUT_S = 2.0
-REQUEST_TIMEOUT_S = 30.0
-QUIET_STREAM_S = 600.0
 MOST_PAGES = 20
-_TIMEOUT = httpx2.Timeout(REQUEST_TIMEOUT_S, connect=CONNECT_TIMEOUT_S, read=QUIET_STREAM_S)
+_BOUNDS: Mapping[Way, Callable[[], Bound]] = {
+    "streamable_http": Bound,
+    "sse": partial(Bound, LARGEST_OLD_EVENT_BYTES, ends_it=True),
+    "stdio": Bound,
+}
 
 # What the SDK makes of a connection that fails in the middle.
 _LOST_CODES = frozenset({types.CONNECTION_CLOSED, types.INTERNAL_ERROR})
-# A server that has restarted doesn't know us any more, and has done nothing.
+# A server that has restarted doesn't know us any more, and has done nothing. What breaks in the
+# middle of its work has other codes, whatever it says.
 _FORGOTTEN = re.compile(r"session (not found|terminated|expired|id)", re.IGNORECASE)
+_REFUSALS = frozenset({types.INVALID_REQUEST, -32000, -32001})
 _NETWORK_ERRORS = (
     OSError,
     httpx2.HTTPError,
@@ -56,7 +69,7 @@ async def open_session(
     # What goes wrong comes to us as an error; the SDK would tell of it in pages as well.
     logging.getLogger("mcp.client").setLevel(logging.CRITICAL)
     logging.getLogger("httpx2").setLevel(logging.WARNING)
-    bound = Bound(LARGEST_OLD_EVENT_BYTES, one_stream=True) if server.way == "sse" else Bound()
+    bound = _BOUNDS[server.way]()
     async with AsyncExitStack() as stack:
         read, write = await stack.enter_async_context(_streams(destinations, server, bound))
         session = ClientSession(
@@ -98,12 +111,20 @@ class WireSession:
             progress_callback=partial(_tell_progress, tell),
             meta=cast(Any, dict(meta)),
         )
+        return _reply(await self._unless_exceeded(_asking(asking)))
+
+    async def _unless_exceeded(self, request: Coroutine[Any, Any, Any]) -> Any:
+        """The answer, unless one was too large, and it may have been this."""
+        asking = asyncio.create_task(request, name="mcp-request")
+        exceeded = asyncio.create_task(self._bound.exceeded.wait(), name="mcp-exceeded")
         try:
-            return _reply(await _asking(asking))
-        except Lost as error:
-            if self._bound.has_ended_it:
-                raise TooLarge(str(error), ends_it=True) from error
-            raise
+            await asyncio.wait({asking, exceeded}, return_when=asyncio.FIRST_COMPLETED)
+            has_answer = asking.done() and asking.exception() is None
+            if exceeded.done() and not has_answer:
+                raise TooLarge(self._bound.says, ends_it=self._bound.ends_it)
+            return asking.result()
+        finally:
+            await end(asking, exceeded)
 
 
 # ── what comes back ──────────────────────────────────────────────────────────────────────────
@@ -115,7 +136,9 @@ async def _asking(request: Any) -> Any:
     except MCPError as error:
         if is_excess(error.message):
             raise TooLarge(error.message) from error
-        if _FORGOTTEN.search(error.message):
+        if error.message.startswith(NOT_SENT):
+            raise Lost(error.message.removeprefix(NOT_SENT), was_sent=False) from error
+        if error.code in _REFUSALS and _FORGOTTEN.search(error.message):
             raise Lost(error.message, was_sent=False) from error
         if error.code in _LOST_CODES:
             raise Lost(error.message) from error
@@ -189,14 +212,19 @@ async def _transport(
         # Messages of its own go where ours go. What captures sys.stderr has no such file.
         return stdio_client(
             StdioServerParameters(
-                command=server.command, args=list(server.args), env=dict(server.env)
+                command=server.command,
+                args=list(server.args),
+                env=dict(server.env),
+                encoding=stack.enter_context(bounded_lines(bound)),
+                # A byte that is no letter must not end the reading, and with it every use.
+                encoding_error_handler="replace",
             ),
             errlog=sys.__stderr__ or sys.stderr,
         )
     uses_tls = server.url.startswith("https:")
     # Loading certificates takes some 30 ms, in which no call would move on.
-    line = await anyio.to_thread.run_sync(_GuardedTransport, destinations, bound, uses_tls)
-    make_client = partial(_client, server, line)
+    line = await anyio.to_thread.run_sync(GuardedLine, destinations, bound, uses_tls)
+    make_client = partial(client_on, line, server)
     if server.way == "sse":
         return sse_client(
             server.url,
@@ -209,68 +237,3 @@ async def _transport(
     return streamable_http_client(
         server.url, http_client=client, max_sse_event_size=bound.most_bytes
     )
-
-
-def _client(
-    server: McpServer,
-    line: _GuardedTransport,
-    headers: dict[str, str] | None = None,
-    timeout: httpx2.Timeout | None = None,
-    auth: httpx2.Auth | None = None,
-) -> httpx2.AsyncClient:
-    """Uses that line, and no proxy, which would reach anything."""
-    return httpx2.AsyncClient(
-        transport=line,
-        # A compressed answer may be a thousand times as large as what came.
-        headers=dict(server.headers) | {"Accept-Encoding": "identity"},
-        timeout=timeout or _TIMEOUT,
-        auth=auth,
-        trust_env=False,
-    )
-
-
-class _GuardedTransport(httpx2.AsyncHTTPTransport):
-    """httpx2's own transport on a pool that connects through the guard, and reads no more than
-    the bound allows."""
-
-    def __init__(self, destinations: Destinations, bound: Bound, uses_tls: bool) -> None:
-        super().__init__(verify=False, trust_env=False)
-        self._bound = bound
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=httpx2.create_ssl_context(verify=uses_tls, trust_env=False),
-            network_backend=_Guard(destinations),
-        )
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        return bounded(await super().handle_async_request(request), self._bound)
-
-
-class _Guard(httpcore2.AsyncNetworkBackend):
-    """Looks a name up, checks what it leads to, and connects to that."""
-
-    def __init__(self, destinations: Destinations) -> None:
-        self._destinations = destinations
-        self._network = cast(httpcore2.AsyncNetworkBackend, httpcore2.AnyIOBackend())
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        async def connect(address: str, within_s: float) -> httpcore2.AsyncNetworkStream:
-            return await self._network.connect_tcp(
-                address, port, within_s, local_address, socket_options
-            )
-
-        within_s = CONNECT_TIMEOUT_S if timeout is None else timeout
-        failures = (httpcore2.ConnectError, httpcore2.ConnectTimeout)
-        try:
-            return await self._destinations.connect(host, port, within_s, connect, failures)
-        except (TimeoutError, OSError) as error:
-            raise httpcore2.ConnectError(f"{host} can't be reached: {error}") from error
-
-    async def sleep(self, seconds: float) -> None:
-        await self._network.sleep(seconds)

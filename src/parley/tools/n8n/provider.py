@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ from parley.core.errors import BadRequest
 from parley.core.log import get_logger
 from parley.core.registry import did_you_mean
 from parley.tools.house import ToolHouse
+from parley.tools.premises import Flaw, Premises
 from parley.tools.provider import ProviderContext, ToolProvider
 from parley.tools.spec import Tool
 from parley.tools.webhook.tool import WebhookTool
@@ -68,6 +69,15 @@ class N8nProvider:
         return [
             WebhookTool(tool.options(), self._house, context, self.name).tool() for tool in found
         ]
+
+    def flaws(
+        self, options: N8nOptions, context: ProviderContext, premises: Premises
+    ) -> Iterator[Flaw]:
+        if premises.n8n_lacks and not options.otherwise:
+            names = " and ".join(premises.n8n_lacks)
+            yield Flaw(
+                (), f"No n8n is configured. Set {names}, or say under otherwise what to use then."
+            )
 
     def _instead(self, options: N8nOptions, context: ProviderContext) -> list[Tool]:
         tools: list[Tool] = []

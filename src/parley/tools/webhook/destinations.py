@@ -9,15 +9,14 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import re
-import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from parley.core.errors import DestinationRefused, InvalidValue
+from parley.tools.webhook.lookups import Lookups
 
 T = TypeVar("T")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -32,7 +31,9 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
 # Azure's machines get certificates and settings from this one; to the world it looks public.
 _WIRE_SERVER = ipaddress.IPv4Address("168.63.129.16")
-_LOOKUP_THREADS = 4
+# Set aside for protocols; one cloud has its credentials there. Not every Python knows all of it.
+_PROTOCOLS_OWN = ipaddress.IPv4Network("192.0.0.0/24")
+_LOOPBACK = ipaddress.IPv4Address("127.0.0.1")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -88,7 +89,7 @@ class Destinations:
     ) -> None:
         self._listed = [HostRule.read(text) for text in listed]
         self._implied = [HostRule.read(url) for url in implied if url]
-        self._lookups = _Lookups()
+        self._lookups = Lookups()
         self._look_up = look_up or self._lookups.look_up
 
     def close(self) -> None:
@@ -114,6 +115,8 @@ class Destinations:
             raise InvalidValue("A URL may not hold a password.", hint="Send it in a header.")
         rule = self._rule_for(host, port or _DEFAULT_PORTS[parts.scheme])
         literal = _literal(host)
+        if literal is None and _is_this_machine(host):
+            literal = _LOOPBACK
         if literal is not None:
             self._require_address(host, literal, rule)
 
@@ -209,10 +212,17 @@ def _unwrapped(address: Address) -> Address:
     return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else address)
 
 
+def _is_this_machine(host: str) -> bool:
+    """Whether a name can mean nothing else (RFC 6761)."""
+    return host == "localhost" or host.endswith(".localhost")
+
+
 def _is_public(address: Address) -> bool:
     if isinstance(address, ipaddress.IPv6Address) and (
         address.is_site_local or address in _LOCAL_NAT64
     ):
+        return False
+    if address in _PROTOCOLS_OWN:
         return False
     return address.is_global and not address.is_reserved and address != _WIRE_SERVER
 
@@ -241,26 +251,3 @@ def _plain(host: str) -> str:
         return host if host.isascii() else host.encode("idna").decode()
     except UnicodeError:
         return host
-
-
-class _Lookups:
-    """Looks names up on threads of its own: a name server that doesn't answer holds one for
-    seconds, and the usual ones are needed by live calls."""
-
-    def __init__(self) -> None:
-        self._threads: ThreadPoolExecutor | None = None
-
-    async def look_up(self, host: str, port: int) -> list[str]:
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(_LOOKUP_THREADS, "lookups")
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._threads, _addresses, host, port)
-        return [str(address[0]) for *_, address in found]
-
-    def close(self) -> None:
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-def _addresses(host: str, port: int) -> list[Any]:
-    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)

@@ -47,7 +47,7 @@ _SENTENCES: dict[FailureKind, str] = {
     "no_envelope": "The service for {} answered something that I can't read.",
     "not_set_up": "The service for {} can't be used here.",
 }
-_MAYBE_DONE = "It may have been done all the same, so check before you try again."
+MAYBE_DONE = "It may have been done all the same, so check before you try again."
 
 # After these nobody knows whether the tool has done its work.
 _UNCERTAIN = frozenset(
@@ -84,7 +84,7 @@ class Failure:
             full_stop = "" if self.says.endswith((".", "!", "?")) else "."
             words = f"{words[:-1]}: {self.says}{full_stop}"
         if changes and self.was_sent and self.kind in _UNCERTAIN:
-            words = f"{words} {_MAYBE_DONE}"
+            words = f"{words} {MAYBE_DONE}"
         return words
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterable
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, cast
@@ -18,17 +19,29 @@ MOST_CONNECTIONS = 200
 _PLAIN_IDLE_S, _TLS_IDLE_S = 4.0, 30.0
 
 
+def trusted_certificates() -> ssl.SSLContext:
+    """What TLS goes by (SSL_CERT_FILE names other certificates). Loading it takes 30 ms, most of
+    them without Python's lock: where calls are under way, do it in a thread."""
+    return httpx.create_ssl_context()
+
+
 def guarded_client(
-    destinations: Destinations, *, uses_tls: bool = True, timeout_s: float | None = 30.0
+    destinations: Destinations,
+    *,
+    uses_tls: bool = True,
+    timeout_s: float | None = 30.0,
+    trusted: ssl.SSLContext | None = None,
 ) -> httpx.AsyncClient:
     """A client that reaches what ``destinations`` allow, follows no redirect, keeps no cookie and
     uses no proxy, which would connect to addresses that nobody has checked.
 
     What may not be reached raises ``DestinationRefused``. One that ``uses_tls`` loads the
-    certificates that are trusted (SSL_CERT_FILE names others), which takes 30 ms.
+    certificates that are trusted, if it isn't handed them.
     """
+    if uses_tls and trusted is None:
+        trusted = trusted_certificates()
     return httpx.AsyncClient(
-        transport=_GuardedTransport(destinations, uses_tls=uses_tls),
+        transport=_GuardedTransport(destinations, trusted),
         timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
         follow_redirects=False,
         trust_env=False,
@@ -43,12 +56,12 @@ class _GuardedTransport(httpx.AsyncHTTPTransport):
     httpx hands its pool no way of connecting; the pool itself takes one.
     """
 
-    def __init__(self, destinations: Destinations, *, uses_tls: bool) -> None:
+    def __init__(self, destinations: Destinations, trusted: ssl.SSLContext | None) -> None:
         super().__init__(verify=False, trust_env=False)
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(verify=uses_tls),
+            ssl_context=trusted or httpx.create_ssl_context(verify=False),
             max_connections=MOST_CONNECTIONS,
-            keepalive_expiry=_TLS_IDLE_S if uses_tls else _PLAIN_IDLE_S,
+            keepalive_expiry=_TLS_IDLE_S if trusted else _PLAIN_IDLE_S,
             network_backend=_Guard(destinations),
         )
 

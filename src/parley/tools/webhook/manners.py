@@ -56,12 +56,9 @@ class Asked:
 
     def secrets(self) -> list[str]:
         """What must not come back to light. Raises ``BadRequest``."""
-        values_of, owner = self.house.credentials.values_in, self.context.owner
-        return [
-            value
-            for text in self.options.headers.values()
-            for value in values_of(text, owner=owner, tenant=self.call.tenant)
-        ]
+        return self.house.credentials.secrets_in(
+            self.options.headers, owner=self.context.owner, tenant=self.call.tenant
+        )
 
 
 class Manner(Protocol):

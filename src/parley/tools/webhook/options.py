@@ -12,12 +12,11 @@ from parley.core.errors import DestinationRefused, InvalidValue
 from parley.tools.json_schema import SchemaProblem, read_schema
 from parley.tools.rules import ToolRules
 from parley.tools.webhook.answer import LARGEST_ANSWER_BYTES, AnswerOptions
-from parley.tools.webhook.credentials import has_reference, require_references
+from parley.tools.webhook.credentials import has_reference, is_for_secrets, require_references
 from parley.tools.webhook.destinations import ANYWHERE, Destinations
 
 _TOOL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|password|credential", re.IGNORECASE)
 _OURS = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "content-type", "te", "upgrade",
      "accept-encoding", "idempotency-key", "x-parley-signature"}
@@ -74,7 +73,7 @@ def _require_header(name: str, text: str) -> None:
     if name.lower() in _OURS:
         raise ValueError(f"{name} is set by Parley itself")
     require_references(text)
-    if _SECRET_HEADER.search(name) and not has_reference(text):
+    if is_for_secrets(name) and not has_reference(text):
         raise ValueError(
             f"{name} looks like a secret: keep it in the environment and write ${{TOOL_NAME}} here"
         )
@@ -118,6 +117,11 @@ class WebhookOptions(ToolRules):
             if name not in required:
                 raise ValueError(f"url: {{{name}}} must be among the parameters, and required")
         return self
+
+    @property
+    def fixed_url(self) -> str:
+        """The URL up to its first argument: the host, in any case."""
+        return self.url.partition("{")[0]
 
     @property
     def in_path(self) -> list[str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from parley.tools.house import ToolHouse
+from parley.tools.premises import Flaw, Premises
 from parley.tools.provider import ProviderContext
 from parley.tools.spec import Tool
 from parley.tools.webhook.options import WebhookOptions
@@ -27,8 +28,13 @@ class WebhookProvider:
         """Raises ``DestinationRefused`` for a URL that may not be reached, and ``BadRequest`` for
         a secret that isn't set."""
         if not self._only_checks:
-            self._house.destinations.require_url(options.url.partition("{")[0])
-            for text in options.headers.values():
-                self._house.credentials.require(text, owner=context.owner)
+            self._house.destinations.require_url(options.fixed_url)
+            self._house.credentials.require(options.headers, owner=context.owner)
             self._house.sender.prepare(options.url)
         return (WebhookTool(options, self._house, context).tool(),)
+
+    def flaws(
+        self, options: WebhookOptions, context: ProviderContext, premises: Premises
+    ) -> Iterator[Flaw]:
+        yield from premises.flaws_of_url(("url",), options.fixed_url)
+        yield from premises.flaws_of_secrets(("headers",), options.headers, owner=context.owner)

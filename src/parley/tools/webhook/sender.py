@@ -6,6 +6,7 @@ import asyncio
 import json
 import ssl
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, cast
 
 import httpx
@@ -17,7 +18,7 @@ from parley.tools.webhook.destinations import Destinations
 from parley.tools.webhook.exchange import Reply, Request
 from parley.tools.webhook.failures import Failure, status_failure
 from parley.tools.webhook.lanes import Lanes
-from parley.tools.webhook.line import guarded_client
+from parley.tools.webhook.line import guarded_client, trusted_certificates
 
 _LONGEST_SAYING = 300
 _DEEPEST_SAYING = 3
@@ -37,6 +38,7 @@ class Sender:
     ) -> None:
         self.destinations = destinations or Destinations()
         self._clients: dict[bool, httpx.AsyncClient] = {}
+        self._trusted: Future[ssl.SSLContext] | None = None
         self._lanes = lanes or Lanes()
         self._is_closed = False
 
@@ -47,7 +49,10 @@ class Sender:
 
     def prepare(self, url: str) -> None:
         """Make ready for requests to this URL, so that the first one of a call need not wait."""
-        self._client(url)
+        if _uses_tls(url):
+            self._certificates()
+        elif not self._is_closed:
+            self._plain()
 
     async def send(self, request: Request, within_s: float) -> Reply | Failure:
         """The answer to one request, or why there is none."""
@@ -97,7 +102,8 @@ class Sender:
 
     async def _exchange(self, request: Request) -> Reply | Failure:
         self.destinations.require_url(request.url)
-        async with self._client(request.url).stream(
+        client = await self._client(request.url)
+        async with client.stream(
             request.method,
             request.url,
             # A compressed answer may be a thousand times as large as what came.
@@ -114,16 +120,46 @@ class Sender:
             return status_failure(response.status_code, _saying(body))
         return _reply(response, body)
 
-    def _client(self, url: str) -> httpx.AsyncClient:
-        uses_tls = not url.lower().startswith("http://")
+    async def _client(self, url: str) -> httpx.AsyncClient:
         if self._is_closed:
             raise httpx.ConnectError("the server is going down")
-        if uses_tls not in self._clients:
-            # The deadline is ours: it holds for the answer as a whole, not for each piece of it.
-            self._clients[uses_tls] = guarded_client(
-                self.destinations, uses_tls=uses_tls, timeout_s=None
-            )
-        return self._clients[uses_tls]
+        if not _uses_tls(url):
+            return self._plain()
+        if True not in self._clients:
+            try:
+                # Others wait for them, too.
+                trusted = await asyncio.shield(asyncio.wrap_future(self._certificates()))
+            except OSError as error:
+                self._trusted = None
+                raise httpx.ConnectError(f"the certificates can't be loaded: {error}") from error
+            if self._is_closed:
+                raise httpx.ConnectError("the server is going down")
+            if True not in self._clients:
+                self._clients[True] = self._made(trusted)
+        return self._clients[True]
+
+    def _plain(self) -> httpx.AsyncClient:
+        if False not in self._clients:
+            self._clients[False] = self._made(None)
+        return self._clients[False]
+
+    def _made(self, trusted: ssl.SSLContext | None) -> httpx.AsyncClient:
+        # The deadline is ours: it holds for the answer as a whole, not for each piece of it.
+        return guarded_client(
+            self.destinations, uses_tls=trusted is not None, timeout_s=None, trusted=trusted
+        )
+
+    def _certificates(self) -> Future[ssl.SSLContext]:
+        """They are loaded once, and live calls go on meanwhile."""
+        if self._trusted is None:
+            with_one = ThreadPoolExecutor(1, "certificates")
+            self._trusted = with_one.submit(trusted_certificates)
+            with_one.shutdown(wait=False)
+        return self._trusted
+
+
+def _uses_tls(url: str) -> bool:
+    return not url.lower().startswith("http://")
 
 
 def _note(destination: Breaker, url: Breaker, outcome: Reply | Failure) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from parley.core.errors import ToolFailed
+from parley.core.errors import BadRequest, ToolFailed
 from parley.core.log import get_logger
 from parley.tools.argument_check import checked_arguments
 from parley.tools.book import new_run_id
 from parley.tools.house import ToolHouse
-from parley.tools.masking import secret_values
+from parley.tools.masking import secret_values, without
 from parley.tools.provider import ProviderContext
 from parley.tools.runs import RunState, ToolRun
 from parley.tools.spec import Tool, ToolCall
@@ -69,22 +70,12 @@ class WebhookTool:
         for name in options.in_path:
             if arguments[name] in _NO_PATH:
                 raise ToolFailed(f"{name} must not be empty.")
-        run = ToolRun(
-            call_id=call.actions.call_id,
-            tenant=call.tenant,
-            owner=self._context.owner,
-            agent=call.agent,
-            tool=options.name,
-            tool_call_id=call.id,
-            idempotency_key=call.idempotency_key,
-            provider=self._provider,
-            id=call.run_id or new_run_id(),
-            secrets=secret_values(arguments, options.parameters),
-        )
-        opened = self._house.runs.open(run, call.progress)
         asked = Asked(
-            options, self._house, self._context, call, arguments, run.id, opened.callback_url
+            options, self._house, self._context, call, arguments, call.run_id or new_run_id()
         )
+        run = self._run_of(asked)
+        opened = self._house.runs.open(run, call.progress)
+        asked = replace(asked, callback_url=opened.callback_url)
         use = Use(asked, until_s)
         state: RunState = "cancelled"
         error = "cancelled"
@@ -98,10 +89,32 @@ class WebhookTool:
         finally:
             self._house.runs.close(opened, state, error)
         if isinstance(result, Failure | RunAnswer):
-            raise self._failed(use, result, changes=asked.changes)
+            raise self._failed(use, result, run.secrets, changes=asked.changes)
         return result
 
-    def _failed(self, use: Use, outcome: Outcome, *, changes: bool) -> ToolFailed:
+    def _run_of(self, asked: Asked) -> ToolRun:
+        call = asked.call
+        try:
+            sent = asked.secrets()
+        except BadRequest:
+            # Then nothing is sent at all.
+            sent = []
+        return ToolRun(
+            call_id=call.actions.call_id,
+            tenant=call.tenant,
+            owner=self._context.owner,
+            agent=call.agent,
+            tool=self._options.name,
+            tool_call_id=call.id,
+            idempotency_key=call.idempotency_key,
+            provider=self._provider,
+            id=asked.run_id,
+            secrets=(*secret_values(asked.arguments, self._options.parameters), *sent),
+        )
+
+    def _failed(
+        self, use: Use, outcome: Outcome, secrets: tuple[str, ...], *, changes: bool
+    ) -> ToolFailed:
         options = self._options
         if isinstance(outcome, RunAnswer):
             log.info("webhook_declined", tool=options.name, code=outcome.error_code)
@@ -113,8 +126,8 @@ class WebhookTool:
             host=urlsplit(options.url).netloc,
             kind=outcome.kind,
             status=outcome.status,
-            detail=use.without_secrets(outcome.detail),
-            says=use.without_secrets(outcome.says),
+            detail=without(outcome.detail, secrets),
+            says=without(outcome.says, secrets),
         )
         # What our own tools' servers say of an error is meant for whoever set them up.
         told = outcome if options.envelope == "plain" else outcome.unquoted()

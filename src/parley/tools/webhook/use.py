@@ -64,7 +64,7 @@ class Use:
         try:
             async with asyncio.timeout(self._left_s()):
                 if say:
-                    await opened.tell(self.without_secrets(say))
+                    await opened.tell(say)
                 # Shielded, an answer to a run that is given up just now is late and no duplicate.
                 return await asyncio.shield(opened.answer)
         except TimeoutError:
