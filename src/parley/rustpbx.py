@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from parley.access.headers import RateHeaders
 from parley.api.cors import Cors
 from parley.api.request_id import RequestIds
+from parley.api.unknown_sockets import answer_unknown_sockets
 from parley.api.unread_bodies import UnreadBodies
 from parley.engines.spec import Kind
 from parley.session.preference import Preference, PreferringHost
@@ -38,6 +39,7 @@ def build_rustpbx(rooms: Rooms, preference: Preference) -> FastAPI:
         pbx_sockets(rooms, host, guard, (PATH, "/")),
         stall_s=rooms.settings.stall_s,
     )
+    answer_unknown_sockets(web)
     web.add_middleware(RateHeaders)
     web.add_middleware(UnreadBodies)
     web.add_middleware(Cors, origins=rooms.access.origins)

@@ -61,6 +61,7 @@ class Office:
     host: SessionHost
     store: Store
     access: Access
+    history: CallJournal
     writer: Writer
     acme: httpx.AsyncClient
     other: httpx.AsyncClient
@@ -102,8 +103,10 @@ async def office(
 
 
 @asynccontextmanager
-async def opened(listening: Listening, folder: Path) -> AsyncIterator[Office]:
-    settings = Settings(data_dir=folder, database_url="sqlite://")
+async def opened(
+    listening: Listening, folder: Path, *, database_url: str | None = "sqlite://"
+) -> AsyncIterator[Office]:
+    settings = Settings(data_dir=folder, database_url=database_url)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings))
         access = await stack.enter_async_context(open_access(settings, store))
@@ -116,7 +119,7 @@ async def opened(listening: Listening, folder: Path) -> AsyncIterator[Office]:
         guard = access.guard.require("calls")
         web.include_router(calls_router(host, store.calls, store.tool_runs, guard, stall_s=5))
         bare = httpx.AsyncClient(transport=httpx.ASGITransport(web))
-        office = Office(host, store, access, writer, bare, bare)
+        office = Office(host, store, access, journal, writer, bare, bare)
         office.acme = await stack.enter_async_context(await office.client("acme"))
         office.other = await stack.enter_async_context(await office.client("other"))
         yield office
@@ -356,6 +359,13 @@ async def test_what_makes_no_sense_is_refused(
 
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == param
+
+
+async def test_wrong_keys_are_told_which_there_are(office: Office) -> None:
+    answer = await office.acme.post("/v1/calls/call_1/digits", json={"digits": "12E"})
+
+    says = "digits: takes the keys of a telephone: 0-9, *, # and A-D."
+    assert answer.json()["error"]["message"] == says
 
 
 # ── whose calls ──────────────────────────────────────────────────────────────────────────────

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from parley.api.tool_runs_bodies import ShownToolRun
+from parley.core.spelling import LINE, Spelling
 from parley.session.live_call import LiveCall
 from parley.store.records import CallRecord, ToolUseRecord, TurnRecord
 
@@ -22,13 +23,9 @@ Text = Annotated[
 ]
 Target = Annotated[
     str,
-    StringConstraints(
-        strip_whitespace=True,
-        min_length=1,
-        max_length=LONGEST_TARGET,
-        # It ends up in a header of the telephone network's.
-        pattern=r"^[^\x00-\x1f\x7f]+$",
-    ),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_TARGET),
+    # It ends up in a header of the telephone network's.
+    LINE,
 ]
 
 
@@ -69,12 +66,8 @@ class Digits(BaseModel):
 
     digits: Annotated[
         str,
-        StringConstraints(
-            strip_whitespace=True,
-            min_length=1,
-            max_length=LONGEST_DIGITS,
-            pattern=r"^[0-9*#A-Da-d]+$",
-        ),
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_DIGITS),
+        Spelling(r"[0-9*#A-Da-d]+", "the keys of a telephone: 0-9, *, # and A-D"),
         Field(description="The keys, in order: 0-9, *, #, A-D."),
     ]
 
@@ -83,7 +76,8 @@ class ShownCall(BaseModel):
     """A call.
 
     ``status`` is ringing until somebody answers a call that goes out. It is unknown for a call
-    that neither is here nor has an end on record: another server has it, or its server died.
+    that neither is here nor has an end on record: another server has it, or had it and has not
+    come back since it was cut off.
     """
 
     id: str
@@ -98,6 +92,9 @@ class ShownCall(BaseModel):
     ended_at: datetime | None = None
     duration_s: float | None = None
     reason: Annotated[str | None, Field(description="Why it ended.")] = None
+    detail: Annotated[str | None, Field(description="What there is to say beyond the reason.")] = (
+        None
+    )
 
 
 class ShownCalls(BaseModel):
@@ -174,6 +171,7 @@ def shown(record: CallRecord, live: LiveCall | None) -> ShownCall:
         ended_at=ended_at,
         duration_s=round((until - record.started_at).total_seconds(), 3) if until else None,
         reason=record.reason if ended_at else None,
+        detail=(record.detail or None) if ended_at else None,
     )
 
 

@@ -15,6 +15,7 @@ from parley.api.openai.engines import Guard
 from parley.core.answers import BODY_FAULTS, answers
 from parley.core.call import CallInfo
 from parley.core.errors import NotSupported
+from parley.core.spelling import LINE, Spelling
 from parley.session.dialling import Dial, OnMachine, Opening
 from parley.session.live_call import LiveCall
 from parley.store.records import CallRecord
@@ -23,9 +24,11 @@ MOST_HEADERS = 20
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=LONGEST_TEXT)]
 # Others would be ours to answer for: who calls, by which way, with which password.
-HeaderName = Annotated[str, StringConstraints(pattern=r"^[Xx]-[A-Za-z0-9-]{1,60}$")]
-HeaderValue = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Line = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+HeaderName = Annotated[
+    str, Spelling(r"[Xx]-[A-Za-z0-9-]{1,60}", "X- and up to 60 letters, digits and - behind it")
+]
+HeaderValue = Annotated[str, StringConstraints(max_length=500), LINE]
+Line = Annotated[str, StringConstraints(max_length=200), LINE]
 
 
 class CallOut(BaseModel):

@@ -22,6 +22,7 @@ from parley.api.openai.engines import Guard
 from parley.core.answers import BODY_FAULTS, answers, body_of, text
 from parley.core.errors import InvalidValue, ParleyError
 from parley.core.log import get_logger
+from parley.core.spelling import Spelling
 from parley.tools.provider import ToolMaker, ToolProvider
 from parley.tools.rules import with_rules
 from parley.tools.spec import Tool
@@ -62,7 +63,9 @@ class AgentFile(BaseModel):
     """An agent's file to be checked: its text, and the name that it is to have."""
 
     yaml: str = Field(max_length=MOST_YAML_BYTES)
-    name: str = Field("agent", pattern=f"^{_NAME}$")
+    name: Annotated[
+        str, Spelling(_NAME, "up to 64 letters, digits, _ and -, a letter or digit first")
+    ] = "agent"
 
 
 def catalogue_router(

@@ -15,6 +15,7 @@ from starlette.routing import Match
 from parley.api.cors import cors_headers_of
 from parley.api.request_id import HEADER as REQUEST_ID
 from parley.api.request_id import request_id_of
+from parley.api.unknown_sockets import answer_unknown_sockets
 from parley.core.errors import (
     BadRequest,
     InvalidValue,
@@ -40,6 +41,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_bad_body)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(Exception, _on_surprise)
+    answer_unknown_sockets(app)
 
 
 async def _on_parley_error(request: Request, error: Exception) -> JSONResponse:

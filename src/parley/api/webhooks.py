@@ -17,6 +17,7 @@ from parley.api.openai.engines import Guard
 from parley.core.answers import BODY_FAULTS, answers
 from parley.core.errors import InvalidValue, NotFound
 from parley.core.registry import did_you_mean
+from parley.core.spelling import Spelling
 from parley.store.records import WebhookRecord
 from parley.store.signing_secrets import new_secret
 
@@ -27,9 +28,8 @@ _HOOKS = "/v1/webhooks"
 
 Url = Annotated[
     str,
-    StringConstraints(
-        strip_whitespace=True, max_length=LONGEST_URL, pattern=r"^[^\s\x00-\x1f\x7f]+$"
-    ),
+    StringConstraints(strip_whitespace=True, max_length=LONGEST_URL),
+    Spelling(r"[^\s\x00-\x1f\x7f]+", "an address without spaces and control characters"),
 ]
 
 

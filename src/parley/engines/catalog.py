@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, TypeVar, overload
 
+from parley.core.extras import install_command
 from parley.core.log import get_logger
 from parley.engines.choice import (
     LAST,
@@ -43,11 +44,6 @@ from parley.settings import Settings, engine_values
 log = get_logger(__name__)
 
 EngineT = TypeVar("EngineT")
-
-NATURAL_SPEECH = (
-    "For natural speech and a language model on this machine: install Parley's extra `local`, "
-    "then `parley models pull recommended` (docs/guides/local-engines.md)."
-)
 
 
 class EngineCatalog:
@@ -216,7 +212,11 @@ class EngineCatalog:
         serving = {each.key for each in self._engines.serving}
         if not all(pair in serving for pair in LAST.items()):
             return ""
-        return NATURAL_SPEECH
+        return (
+            "For natural speech and a language model on this machine: "
+            f"{install_command('local')}, then parley models pull recommended "
+            "(docs/guides/local-engines.md)."
+        )
 
     async def _grant(self, kind: Kind, wish: EngineWish, found: Choosing) -> None:
         """Add to the chain what this wish brings; the first that works is the choice."""

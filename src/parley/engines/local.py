@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 from pydantic import Field
 
 from parley.core.errors import EngineUnavailable, ModelMissing
+from parley.core.extras import install_hint
 from parley.core.log import get_logger
 from parley.engines.machine import Machine, counted_cores, gpu_count
 from parley.engines.model_files import KeepsFiles, ModelFiles
@@ -159,9 +160,3 @@ def load_failure(folder: Path, error: Exception) -> EngineUnavailable:
 
 def is_installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
-
-
-def install_hint(extra: str) -> str:
-    return (
-        f"Install it: PARLEY_EXTRAS={extra} scripts/serve, or pip install 'parley-voice[{extra}]'."
-    )

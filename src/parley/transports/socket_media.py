@@ -23,6 +23,8 @@ log = get_logger(__name__)
 
 AHEAD_MS = 40
 CLOSING_LIMIT_S = 1.0
+TELL_EVERY_S = 1.0
+"""How often it is told that sound was skipped: who floods a socket floods nobody with events."""
 
 GONE: frozenset[EndReason] = frozenset({"caller", "error"})
 """Ends after which nobody is there to be spoken to."""
@@ -65,6 +67,7 @@ class PcmSocketMedia(PlainMedia):
         self._left: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
         self._announce: Callable[[Event], None] = _nobody_reads
         self._told_ms = 0.0
+        self._told_s = float("-inf")
         self._began_s = self._heard_s = self._now_s()
         self._lost_s: float | None = None
         self._is_closed = False
@@ -127,7 +130,8 @@ class PcmSocketMedia(PlainMedia):
             # Speech goes on, and nobody hears it.
             self._playout.take()
         self._ears.tick(now_s)
-        self._tell_skipped()
+        if now_s - self._told_s >= TELL_EVERY_S:
+            self._tell_skipped()
         if self._lost_s is not None and now_s - self._lost_s > self._grace_s:
             self.leave("caller")
         elif self._silent_s and now_s - self._heard_s > self._silent_s:
@@ -183,6 +187,7 @@ class PcmSocketMedia(PlainMedia):
         new_ms = self._microphone.dropped_ms - self._told_ms
         if new_ms > 0:
             self._told_ms += new_ms
+            self._told_s = self._now_s()
             self._announce(
                 AudioSkipped(
                     call_id=self.call_id,

@@ -245,7 +245,7 @@ class Purse:
         self.wanted.append(wanted.tokens)
         if wanted.tokens > self.tokens:
             raise QuotaExceeded(f"Tenant {caller.tenant} has too little left.")
-        held = RequestReservation(caller, datetime.now(UTC))
+        held = RequestReservation("res_1", caller, datetime.now(UTC))
         try:
             yield held
         finally:

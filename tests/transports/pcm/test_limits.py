@@ -97,3 +97,38 @@ async def test_a_refused_handshake_leaves_no_line_and_no_socket_taken(listening:
         sockets, live = house.door.lines.sockets, house.host.live_calls
 
     assert (sockets, live) == (0, 0)
+
+
+async def test_keys_are_heard_as_fast_as_anybody_presses_them(listening: Listening):
+    async with pbx_house(listening, agents=[MUTE]) as house:
+        async with pcm_call(f"{house.url}/ws/pcm", VOIP_BRIDGE) as client:
+            await house.happened.until("media_started")
+            client.fall_silent()
+            for _ in range(60):
+                await client.press("1" * 64)
+            await house.happened.until("dtmf_received", 64)
+        await house.empty()
+    pressed = [event for event in house.happened.events if event.name == "dtmf_received"]
+
+    # 3840 were sent. What somebody presses within some seconds gets through, and no more.
+    assert 64 <= len(pressed) < 1500
+
+
+@pytest.mark.parametrize("path", ["/ws/pcm", "/ws/rustpbx?tick=off"])
+async def test_sound_that_is_too_much_is_told_of_now_and_then(
+    listening: Listening, path: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("parley.transports.reading_pace.BYTES_PER_S", 1e9)
+    async with pbx_house(listening, agents=[MUTE], options=RustPbxOptions(grace_s=0.05)) as house:
+        wire = await Wire.open(house.url + path)
+        for _ in range(200):
+            # Four seconds each, which is more than is kept after a few: for some seconds there is
+            # something new to be told every 20 ms.
+            await wire.send_binary(bytes(128_000))
+        await house.happened.until("audio_skipped")
+        wire.drop()
+        await house.empty()
+    skipped = [event for event in house.happened.events if event.name == "audio_skipped"]
+    ended = next(event for event in house.happened.events if event.name == "call_ended")
+
+    assert 1 <= len(skipped) <= ended.duration_s + 2

@@ -228,6 +228,7 @@ async def test_a_packet_that_is_none_ends_that_call_alone(listening: Listening):
         ("agent=a?sample_rate=16000&packet_size=2560", PcmWishes("a", 16_000, 16_000)),
         ("rate=8000&voice_rate=24000?sample_rate=16000", PcmWishes("", 16_000, 24_000)),
         ("caller=%2B49%3F&call_id=x", PcmWishes(caller="+49?", far_call_id="x")),
+        ("caller=%00Ann%0a%1b[31m&call_id=%7f", PcmWishes(caller="Ann[31m")),
     ],
 )
 def test_the_address_says_everything_even_with_two_queries(query: str, wanted: PcmWishes):

@@ -125,6 +125,14 @@ def test_what_is_no_object_is_said_so(text: str):
         read_command(text)
 
 
+def test_what_is_long_to_read_is_not_read():
+    prompt = "{[" * 8000
+
+    with pytest.raises(BadRequest, match="20000 lists"):
+        read_command(f'{{"command":"ping","x":[{"[]," * 20_000}1]}}')
+    assert read(command="configure", system_prompt=prompt).system_prompt == prompt
+
+
 def test_the_agents_voice_is_a_list_of_integers():
     message = read_message(Frames().encode(b"\0\x01\xfe\xff" * 160, 16_000))
 

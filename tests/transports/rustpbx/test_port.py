@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
@@ -108,6 +109,22 @@ async def test_the_root_of_its_own_port_is_the_socket_too(ports: Ports) -> None:
 
     with pytest.raises(InvalidStatus):
         await connect(f"ws://{ports.main}/?token={ports.acme}")
+
+
+async def test_a_path_that_has_no_socket_is_told_those_that_have_one(ports: Ports) -> None:
+    told: dict[str, str] = {}
+    for place in (ports.main, ports.own):
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"ws://{place}/ws/rustpbx/{ports.acme}/")
+        assert refused.value.response.status_code == 404
+        told[place] = json.loads(refused.value.response.body or b"")["error"]["message"]
+    async with ports.client(ports.acme) as acme:
+        page = (await acme.get("/ws/rustpbx")).json()
+
+    assert "at /v1/realtime and at /ws/rustpbx and at /ws/pcm." in told[ports.main]
+    assert "at /ws/rustpbx and at /ws/pcm and at /." in told[ports.own]
+    assert "a WebSocket at /ws/rustpbx" in page["detail"]
+    assert not any(ports.acme in line for line in ports.server.log)
 
 
 async def test_a_page_of_another_site_opens_no_socket(ports: Ports) -> None:

@@ -47,6 +47,16 @@ def test_a_room_without_a_prompt_shows_the_usual_one_and_changes_no_call():
     assert room.prompt is None
 
 
+def test_a_room_that_was_deleted_while_its_caller_connected_takes_nobody_in():
+    rooms = Rooms()
+    prepared = rooms.create("acme", "Front desk", "The room's.")
+    rooms.delete("acme", prepared.id)
+
+    room = rooms.attach("acme", "rustpbx_1", FakeCall("call_1"), prepared=prepared)
+
+    assert (room.prompt, room.metadata) == (None, {"calls": ["call_1"]})
+
+
 async def test_prompts_count_from_the_agent_to_the_one_that_came_over_http():
     rooms = Rooms()
     prepared = rooms.create("acme", "Front desk", "The room's.")

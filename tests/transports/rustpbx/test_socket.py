@@ -131,6 +131,17 @@ async def test_the_voice_comes_in_whole_pieces_at_the_rate_that_was_agreed(
     assert rates == (set() if "binary" in query else {heard_hz})
 
 
+async def test_a_rate_at_which_nothing_is_said_is_told_and_the_call_goes_on(listening: Listening):
+    async with pbx_house(listening) as house, house.pbx("?audio=binary") as pbx:
+        await pbx.send("configure", room_id="rustpbx_1", tts_config={"sample_rate": 44_100})
+        error = await pbx.until("error")
+        await pbx.until("configured")
+        await pbx.until("tts_completed")
+
+    assert "44100" in error["message"] and "16000" in error["message"]
+    assert {len(piece) for _, piece in pbx.pieces} == {16_000 // 50 * 2}
+
+
 async def test_an_interrupted_agent_stops_sending(listening: Listening, words: bytes):
     tts, agent = slow_talker()
     stt = FakeTranscriber("stop it")

@@ -6,10 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from parley.core.spelling import Spelling
+
 MOST_STOPS = 4
 MOST_TOOLS = 128
 MOST_MESSAGES = 2000
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+Name = Annotated[str, Spelling(r"[A-Za-z0-9_.-]{1,64}", "1 to 64 letters, digits, _, . and -")]
 
 
 class Body(BaseModel):

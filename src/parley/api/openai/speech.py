@@ -22,6 +22,7 @@ from parley.api.openai.flowing import EVENT_STREAM, Flow, sse, with_errors_told
 from parley.api.openai.voices import local_voice
 from parley.core.answers import BODY_FAULTS, ENGINE_FAULTS, answers, events, sound
 from parley.core.errors import InvalidValue, NotFound
+from parley.core.spelling import Spelling
 from parley.engines.fallback.timing import closing
 from parley.engines.spec import SpeechOptions, performed_tags
 from parley.engines.tts.speakable import speakable
@@ -69,7 +70,8 @@ class SpeechBody(BaseModel):
     ] = None
     language: Annotated[
         str | None,
-        Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$", description="For engines with many."),
+        Spelling(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*", "a language's tag, such as de or en-GB"),
+        Field(description="For engines with many."),
     ] = None
 
 

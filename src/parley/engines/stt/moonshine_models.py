@@ -13,7 +13,8 @@ from typing import Any, cast
 import httpx
 
 from parley.core.errors import BadSettings, EngineUnavailable
-from parley.engines.local import install_hint, is_installed
+from parley.core.extras import install_hint
+from parley.engines.local import is_installed
 from parley.engines.remote.file_download import RemoteFile
 
 ARCHITECTURES = {

@@ -20,7 +20,7 @@ from parley.core.errors import EngineUnavailable, NotFound
 from parley.engines.spec import EngineOptions, EngineSpec, SpeechOptions, Status, Voice
 from parley.engines.tts.clauses import Clause, clauses_of
 from parley.engines.tts.espeak import Burst, VoiceSetup
-from parley.engines.tts.espeak_files import INSTALL_HINT, is_installed
+from parley.engines.tts.espeak_files import how_to_install, is_installed
 from parley.engines.tts.espeak_thread import EspeakThread
 from parley.engines.tts.espeak_voices import SpeakingVoice
 from parley.engines.tts.pieces import Border, ClauseCutter, Piece
@@ -62,7 +62,7 @@ class BuiltinSpeech:
 
     def __init__(self, options: BuiltinSpeechOptions) -> None:
         if not is_installed():
-            raise EngineUnavailable("Built-in speech needs eSpeak NG.", hint=INSTALL_HINT)
+            raise EngineUnavailable("Built-in speech needs eSpeak NG.", hint=how_to_install())
         self._options = options
         self._thread: EspeakThread | None = None
 

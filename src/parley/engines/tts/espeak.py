@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from parley.core.errors import EngineFailed, EngineUnavailable
-from parley.engines.tts.espeak_files import INSTALL_HINT, EspeakFiles, short_path
+from parley.engines.tts.espeak_files import EspeakFiles, how_to_install, short_path
 
 BUFFER_MS = 200
 """Sound per call back into Python: half a millisecond of work. More often would only mean
@@ -116,7 +116,7 @@ class Espeak:
             self._library = ctypes.CDLL(str(files.library))
         except OSError as error:
             raise EngineUnavailable(
-                f"eSpeak NG's library can't be loaded: {error}.", hint=INSTALL_HINT
+                f"eSpeak NG's library can't be loaded: {error}.", hint=how_to_install()
             ) from error
         self._declare()
         self.rate_hz: int = self._library.espeak_Initialize(
@@ -124,7 +124,7 @@ class Espeak:
         )
         if self.rate_hz <= 0:
             raise EngineUnavailable(
-                f"eSpeak NG can't read its data in {files.data}.", hint=INSTALL_HINT
+                f"eSpeak NG can't read its data in {files.data}.", hint=how_to_install()
             )
         # Kept in an attribute: the library calls it long after this function has returned.
         self._callback = _SynthCallback(self._on_sound)

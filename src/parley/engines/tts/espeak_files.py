@@ -13,11 +13,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from parley.core.errors import EngineUnavailable
+from parley.core.extras import install_hint
 
-INSTALL_HINT = (
-    "Install it with `uv sync --extra espeak`; eSpeak NG is licensed GPL-3.0-or-later, "
-    "which is why it does not come with Parley."
-)
 LONGEST_DATA_PATH = 120
 """Bytes. eSpeak has 160 for the path of its data, and appends names of its own to it."""
 
@@ -30,6 +27,14 @@ class EspeakFiles:
     data: Path
 
 
+def how_to_install() -> str:
+    """For an error's hint."""
+    return (
+        f"{install_hint('espeak')} eSpeak NG is licensed GPL-3.0-or-later, which is why it is an "
+        "extra."
+    )
+
+
 def is_installed() -> bool:
     return importlib.util.find_spec("espeakng_loader") is not None
 
@@ -37,7 +42,7 @@ def is_installed() -> bool:
 def installed_files() -> EspeakFiles:
     """The files of the ``espeakng_loader`` wheel; raises ``EngineUnavailable`` without it."""
     if not is_installed():
-        raise EngineUnavailable("eSpeak NG is not installed.", hint=INSTALL_HINT)
+        raise EngineUnavailable("eSpeak NG is not installed.", hint=how_to_install())
     loader = cast(Any, importlib.import_module("espeakng_loader"))
     return EspeakFiles(Path(loader.get_library_path()), Path(loader.get_data_path()))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from parley.core.errors import CallNotLive
 from parley.core.events import DtmfReceived
 from parley.core.log import get_logger
 from parley.transports.keypad import DIGITS, check_digits
+from parley.transports.rate import Rate
 from parley.transports.socket_media import PcmSocketMedia
 from parley.transports.wheel import Wheel
 
@@ -19,6 +21,8 @@ log = get_logger(__name__)
 SILENT_S = 60.0
 """A PBX sends no sound for so long only when its call is over, or held for good."""
 LONGEST_KEYS = 64
+MOST_KEYS_PER_S = 64.0
+"""Ten times what people press; what comes faster is no keypad, and is passed over."""
 
 
 class PcmMedia(PcmSocketMedia):
@@ -46,6 +50,7 @@ class PcmMedia(PcmSocketMedia):
             is_stream=True,
         )
         self._on_over = on_over
+        self._keys = Rate(MOST_KEYS_PER_S, time.monotonic)
 
     def free(self) -> None:
         self._on_over(self.call_id)
@@ -59,7 +64,8 @@ class PcmMedia(PcmSocketMedia):
     def read(self, text: str) -> None:
         """A text message: keys that the caller pressed. All else is passed over."""
         for digit in _keys(text):
-            self._announce(DtmfReceived(call_id=self.call_id, digit=digit))
+            if self._keys.take():
+                self._announce(DtmfReceived(call_id=self.call_id, digit=digit))
 
 
 def _keys(text: str) -> str:

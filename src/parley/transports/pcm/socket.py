@@ -153,4 +153,4 @@ class _Visit:
                 media.read(text)
             else:
                 media.hear(pcm, self._wishes.rate_hz)
-            await self._pace.turn()
+            await self._pace.turn(len(text) + len(pcm))

@@ -40,14 +40,19 @@ class PcmWishes:
             agent=query.get("agent", ""),
             rate_hz=rate_hz,
             voice_rate_hz=_rate(query, _VOICE, rate_hz),
-            caller=query.get("caller", "")[:LONGEST_CALLER],
-            far_call_id=query.get("call_id", "")[:LONGEST_CALLER],
+            caller=_line(query.get("caller", "")),
+            far_call_id=_line(query.get("call_id", "")),
         )
 
 
 def mend_query(scope: MutableMapping[str, Any]) -> None:
     """A second ``?`` is a ``&``: MediaPass appends its own query to a URL that has one already."""
     scope["query_string"] = scope.get("query_string", b"").replace(b"?", b"&")
+
+
+def _line(told: str) -> str:
+    """It ends up in the history, the log and on pages."""
+    return "".join(filter(str.isprintable, told))[:LONGEST_CALLER]
 
 
 def _rate(query: Mapping[str, str], names: tuple[str, ...], default_hz: int) -> int:

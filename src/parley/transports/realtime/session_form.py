@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from parley.core.spelling import Spelling
 from parley.engines.spec import ToolSchema
 from parley.transports.realtime.wire import Fault
 
@@ -81,7 +82,11 @@ TurnDetection = Annotated[
 
 class FunctionTool(Form):
     type: Literal["function"]
-    name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")
+    name: Annotated[
+        str,
+        Field(min_length=1, max_length=64),
+        Spelling(r"[A-Za-z0-9_-]+", "letters, digits, _ and -"),
+    ]
     description: str = ""
     parameters: dict[str, Any] = Field(default_factory=dict[str, Any])
 

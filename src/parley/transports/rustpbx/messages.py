@@ -21,6 +21,8 @@ UPLINK_RATE_HZ = 16_000
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 4000, 192_000
 LONGEST_NAME = 255
 LONGEST_PROMPT = 16_384
+MOST_PARTS = 20_000
+"""A prompt may be full of braces; beyond that, each part takes longer to read than to send."""
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _NAMES = ("command", "type", "event")
@@ -63,6 +65,8 @@ Command = Configure | Sound | Ping | Disconnect
 
 def read_command(text: str) -> Command:
     """Raises ``BadRequest`` or one of its kinds, with what is wrong."""
+    if text.count("[") + text.count("{") > MOST_PARTS:
+        raise BadRequest(f"The message has more than {MOST_PARTS} lists and objects.")
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -171,6 +171,9 @@ class Rooms:
         A prepared room of the same name is the one that the call is in, and keeps the name.
         """
         same = self._rooms.get((tenant, room_id))
+        if prepared is not None and self._rooms.get((tenant, prepared.id)) is not prepared:
+            # Deleted since the handshake, which named it.
+            prepared = None
         prepared = prepared or (same if same is not None and same.call is None else None)
         room = Room(room_id, tenant, room_id, call=call, used_s=self._clock())
         if prepared is not None:

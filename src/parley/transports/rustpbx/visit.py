@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from parley.access.caller import Caller
-from parley.core.errors import BadRequest, Draining, Forbidden, ParleyError
+from parley.core.errors import BadRequest, Draining, Forbidden, InvalidValue, ParleyError
 from parley.core.log import bind_call, get_logger
 from parley.core.tasks import begin, end
 from parley.session.host import Place
@@ -36,8 +36,8 @@ log = get_logger(__name__)
 
 CONFIGURE_WITHIN_S = 1.0
 """A client that has said nothing by then is answered all the same."""
-# Reading a message holds all calls up: these take ten milliseconds or so.
-LARGEST_TEXT = 512 * 1024
+# Reading a message holds all calls up: these take a few milliseconds.
+LARGEST_TEXT = 256 * 1024
 LARGEST_SOUND_BYTES = 1024 * 1024
 PING_EVERY_S = 30.0
 """The client never answers, and needs none; its older versions are unblocked by any message."""
@@ -108,12 +108,14 @@ class Visit:
                 # the kind that never sends one.
                 self._says_goodbye = self._says_goodbye or received.get("reason") is not None
                 return
+            sound: bytes = received.get("bytes") or b""
+            text: str = received.get("text") or ""
             if not self._line.is_closing:
-                await self._take(received.get("bytes"), received.get("text"))
-            await self._pace.turn()
+                await self._take(sound, text)
+            await self._pace.turn(len(sound) + len(text))
 
-    async def _take(self, sound: bytes | None, text: str | None) -> None:
-        if len(text or "") > LARGEST_TEXT or len(sound or b"") > LARGEST_SOUND_BYTES:
+    async def _take(self, sound: bytes, text: str) -> None:
+        if len(text) > LARGEST_TEXT or len(sound) > LARGEST_SOUND_BYTES:
             self._line.close(1009, "A message was too large.")
         elif sound:
             self._hear(Sound(sound, UPLINK_RATE_HZ))
@@ -164,12 +166,23 @@ class Visit:
         media = self._media
         if media is None or media.line is not self._line:
             return
-        rate_hz = wish.speech_rate_hz
-        if self._wish.is_binary and self._wish.rate_hz is None and rate_hz in RATES_HZ:
-            # Binary sound names no rate: the client plays it at this one.
-            media.speak_at(rate_hz)
+        if self._wish.is_binary and self._wish.rate_hz is None:
+            self._speak_at(media, wish.speech_rate_hz)
         await media.configure(wish)
         self._line.send(telling.configured(wish.room_id or media.call_id))
+
+    def _speak_at(self, media: RustPbxMedia, rate_hz: int | None) -> None:
+        """Binary sound names no rate: the client plays it at the one that it has told."""
+        if rate_hz in RATES_HZ:
+            media.speak_at(rate_hz)
+        elif rate_hz is not None:
+            error = InvalidValue(
+                f"The agent speaks at {media.rate_hz} Hz and not at {rate_hz}.",
+                hint=f"Set sample_rate to one of {', '.join(map(str, RATES_HZ))}.",
+                param="tts_config",
+            )
+            log.warning("rustpbx_rate_unknown", call_id=media.call_id, rate_hz=rate_hz)
+            self._line.send(telling.failure(error))
 
     # ── its call ─────────────────────────────────────────────────────────────────────────
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from parley.core.spelling import Spelling
+
 
 def _texts(value: Any) -> Any:
     """One text or a list of texts."""
@@ -35,7 +37,7 @@ def _cases(value: Any) -> Any:
 
 Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_texts)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Name = Annotated[str, Spelling(r"[a-z][a-z0-9_]*", "small letters, digits and _")]
 
 
 class _Form(BaseModel):

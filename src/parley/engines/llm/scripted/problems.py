@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from parley.core import spelling
 from parley.core.errors import BadScript
 from parley.core.registry import did_you_mean
 from parley.core.yaml_lines import LineOf
@@ -70,8 +71,8 @@ def _in_words(details: ErrorDetails, form: type[BaseModel]) -> str:
             return f"{key}: this is empty; write some text or leave {key} out."
         case "too_short":
             return f"{key}: at least one is needed here."
-        case "string_pattern_mismatch":
-            return f'"{details["input"]}" is no name: use small letters, digits and _.'
+        case spelling.MISSPELLED:
+            return f'"{details["input"]}" is no name: use {details.get("ctx", {})["takes"]}.'
         case "literal_error":
             expected = str(details.get("ctx", {}).get("expected", "")).replace("'', ", "")
             return f'{key}: "{details["input"]}" is not known; write {expected}.'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast
 
@@ -12,7 +13,6 @@ import numpy.typing as npt
 import onnxruntime
 
 from parley.core.errors import BadSettings, EngineUnavailable
-from parley.engines.local import install_hint
 from parley.engines.tts.orpheus.window import Codes, Sound
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -91,7 +91,8 @@ class TorchSnac:
         if importlib.util.find_spec("snac") is None:
             raise EngineUnavailable(
                 f"{folder} holds weights for torch, and the package snac is not installed.",
-                hint=f"{install_hint('snac')} Or name an ONNX file, which needs no torch.",
+                hint="Name an ONNX file, which needs no torch, or install snac for "
+                f"{sys.executable}.",
             )
         torch: Any = importlib.import_module("torch")
         self._torch = torch
