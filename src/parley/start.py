@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
+import resource
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 
 from parley.core.errors import BadSettings
@@ -13,10 +16,15 @@ from parley.core.log import setup_logging
 from parley.engine_room import open_engine_room
 from parley.settings import Settings
 
+MOST_FILES = 65_536
+
 
 def serve(settings: Settings) -> int:
     """Run until told to stop; the exit code for the shell."""
     setup_logging(settings.log_level, settings.log_format, settings.log_file)
+    # A library that breaks down in C leaves at least where it was.
+    faulthandler.enable()
+    allow_many_files()
     listener = _bind(settings.server_host, settings.server_port, "--port")
     rustpbx = None
     if settings.opens_rustpbx:
@@ -40,6 +48,18 @@ async def _serve(
         from parley.app import serve_house
 
         await serve_house(settings, engines, listener, rustpbx)
+
+
+def allow_many_files() -> None:
+    """Let the process hold as many sockets as its machine permits: a call on the telephone takes
+    two, and most systems begin with 1,024 for all."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    # macOS permits less than it says.
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _bind(host: str, port: int, flag: str) -> socket.socket:
