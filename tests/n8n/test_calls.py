@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600
 
 async def rows_of(n8n: N8n, person: str) -> list[tuple[str, str]]:
     rows: list[dict[str, Any]] = await n8n.rows()
-    return [(row["slot"][-6:-1], row["state"]) for row in rows if row["person"] == person]
+    return [(row["slot"][11:16], row["state"]) for row in rows if row["person"] == person]
 
 
 async def test_a_spoken_call_books_the_next_is_refused_a_third_moves_and_cancels(

@@ -13,7 +13,7 @@ from tests.n8n.days import next_day
 from tests.n8n.doors import ByMcp, ByWebhook
 from tests.n8n.instance import N8n
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
 TOOLS = {
     "free_times",

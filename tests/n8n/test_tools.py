@@ -15,7 +15,7 @@ from parley.tools.webhook.signing import HEADER, sign
 from tests.n8n.days import next_day, next_weekend
 from tests.n8n.instance import N8n, envelope, hook_of
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
 
 async def booked(n8n: N8n, day: str) -> list[dict[str, Any]]:
@@ -76,6 +76,26 @@ async def test_ten_that_move_to_the_same_time_at_once_lose_no_appointment(n8n: N
     assert Counter(answer.body["ok"] for answer in answers) == {True: 1, False: 5}
     assert len(await booked(n8n, other)) == 1
     assert len(await booked(n8n, day)) == 5
+
+
+async def test_an_appointment_that_is_moved_and_cancelled_at_once_is_where_callers_were_told(
+    n8n: N8n,
+) -> None:
+    day = next_day()
+    await n8n.call("book_appointment", name="Nell", day=day, time="09:00")
+
+    moves = [
+        n8n.call("move_appointment", name="Nell", new_day=day, new_time=f"1{hour}:00")
+        for hour in range(4)
+    ]
+    *moved, cancelled = await asyncio.gather(*moves, n8n.call("cancel_appointment", name="Nell"))
+
+    kept = [row["slot"][11:16] for row in await booked(n8n, day)]
+    told = [each.result["time"] for each in moved if each.body["ok"]]
+    assert len(kept) == (0 if cancelled.body["ok"] else 1)
+    assert set(kept) <= set(told)
+    refused = [each.error for each in (*moved, cancelled) if not each.body["ok"]]
+    assert set(refused) <= {"changed_since", "not_found", "which"}
 
 
 @pytest.mark.parametrize("at_once", [False, True], ids=["one by one", "at once"])

@@ -110,8 +110,9 @@ def tool_flow(operation: Operation, store: Store, key: str, where: str, store_na
     decide = flow.add("Decide", _SET, 3.4, shaped(decision), (5, 0), executeOnce=True)
     flow.chain(trigger, practice, asked, understood, find, decide)
     flow.join(called, practice)
-    steps = ("Verdict", "Decide") if operation.key in ("book", "move") else ("Decide",)
-    answer = flow.add("Answer", _SET, 3.4, shaped(_answer_of(*steps)), (13, 1), executeOnce=True)
+    answer = flow.add(
+        "Answer", _SET, 3.4, shaped(_answer_of(*_STEPS[operation.key])), (16, 1), executeOnce=True
+    )
     flow.join(understood, answer, 1)
     if not operation.changes:
         flow.join(decide, answer)
@@ -120,6 +121,16 @@ def tool_flow(operation: Operation, store: Store, key: str, where: str, store_na
     else:
         _take_it(flow, store, decide, answer, moves=operation.key == "move")
     return flow
+
+
+# Where an answer may come from, the last of them first.
+_STEPS = {
+    "free": ("Decide",),
+    "book": ("Verdict", "Decide"),
+    "move": ("Unchanged", "Verdict", "Decide"),
+    "cancel": ("Unchanged", "Decide"),
+    "list": ("Decide",),
+}
 
 
 def _answer_of(*steps: str) -> str:
@@ -148,14 +159,16 @@ def _take_it(flow: Flow, store: Store, decide: str, answer: str, *, moves: bool)
     check = store.check(flow, (8, 0))
     status = "moved" if moves else "booked"
     way = store.give_way(flow, (9, 1)) if check else None
-    verdict_code = words.verdict(status, store.rows, store.verdict, looks_again=bool(way))
+    verdict_code = words.verdict(
+        status, store.rows, store.verdict, store.lost, looks_again=bool(way)
+    )
     verdict = flow.add("Verdict", _SET, 3.4, shaped(verdict_code), (9, 0), executeOnce=True)
     won = flow.add("Ours?", _IF, 2.2, when("$json.won"), (10, 0))
     steps = [name for name in (claim, check, verdict, won) if name]
     flow.chain(decide, to_claim, *steps)
     keep = store.keep(flow, (11, 0))
     end = store.end(flow, (12, 0), "moved") if moves else None
-    flow.chain(*(name for name in (won, keep, end, answer) if name))
+    flow.chain(*(name for name in (won, keep, end or answer) if name))
     let_go = store.let_go(flow, (11, 2))
     lost = let_go or answer
     if way and check:
@@ -168,20 +181,34 @@ def _take_it(flow: Flow, store: Store, decide: str, answer: str, *, moves: bool)
         flow.join(won, lost, 1)
     if let_go:
         flow.join(let_go, answer)
-    if not moves or end is None:
+    if end is None:
         flow.join(to_claim, answer, 1)
         return
-    finish = flow.add("Moved before?", _IF, 2.2, when("$json.next === 'finish'"), (7, 2))
+    moved = when("$json.next !== 'answer'")
+    finish = flow.add("Moved before?", _IF, 2.2, moved, (7, 2))
     flow.join(to_claim, finish, 1)
     flow.join(finish, end)
     flow.join(finish, answer, 1)
+    is_ended = f"$('Decide').first().json.next === 'finish' || ({store.ended})"
+    ended = flow.add("Ended?", _IF, 2.2, when(is_ended), (13, 0))
+    flow.chain(end, ended, answer)
+    flow.join(ended, store.give_back(flow, (14, 2)), 1)
+    flow.chain("Give back", _unchanged(flow, store), answer)
 
 
 def _end_it(flow: Flow, store: Store, decide: str, answer: str) -> None:
     to_end = flow.add("To be ended?", _IF, 2.2, when("$json.next === 'end'"), (6, 0))
     end = store.end(flow, (8, 0), "cancelled")
-    flow.chain(decide, to_end, end, answer)
+    ended = flow.add("Ended?", _IF, 2.2, when(store.ended), (13, 0))
+    flow.chain(decide, to_end, end, ended, answer)
     flow.join(to_end, answer, 1)
+    flow.join(ended, _unchanged(flow, store), 1)
+    flow.join("Unchanged", answer)
+
+
+def _unchanged(flow: Flow, store: Store) -> str:
+    code = words.body_of("changed", store.unchanged)
+    return flow.add("Unchanged", _SET, 3.4, shaped(code), (15, 2), executeOnce=True)
 
 
 _TABLE_KEYS = {

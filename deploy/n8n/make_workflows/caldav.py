@@ -37,6 +37,9 @@ class CalDav:
 
     rows = ("caldav_rows",)
     verdict = "caldav_verdict"
+    lost = "refused ?? refuse(t)"
+    ended = "$json.statusCode >= 200 && $json.statusCode < 300"
+    unchanged = "caldav_unchanged"
 
     def find(self, flow: Flow, at: At, operation: str) -> str:
         # The node's own list of methods has no REPORT; an expression may give it all the same.
@@ -64,8 +67,10 @@ class CalDav:
 
     def end(self, flow: Flow, at: At, why: str) -> str:
         chosen = f"={CALENDAR}/{{{{ encodeURIComponent($('Decide').first().json.old_id) }}}}"
-        # After a move that was cut short it may be gone already.
         return self._http(flow, "End old", at, "DELETE", chosen, {}, answers=True)
+
+    def give_back(self, flow: Flow, at: At) -> str:
+        return self._http(flow, "Give back", at, "DELETE", f"={CALENDAR}/{_FILE}", {}, answers=True)
 
     def _http(
         self,

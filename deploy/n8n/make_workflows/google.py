@@ -25,6 +25,9 @@ class Google:
 
     rows = ("google_rows",)
     verdict = "google_verdict"
+    lost = "refuse(t)"
+    ended = "!$json.error"
+    unchanged = "google_unchanged"
 
     def find(self, flow: Flow, at: At, operation: str) -> str:
         return self._list(flow, "Find", at, _asked("from"), _asked("to"))
@@ -52,8 +55,13 @@ class Google:
     def end(self, flow: Flow, at: At, why: str) -> str:
         chosen = "={{ $('Decide').first().json.old_id }}"
         more = {"eventId": chosen, "options": {}}
-        # After a move that was cut short it may be gone already.
+        # It may be gone already: what that means is told by what comes next.
         return self._event(flow, "End old", at, "delete", more, onError="continueRegularOutput")
+
+    def give_back(self, flow: Flow, at: At) -> str:
+        chosen = "={{ $('Verdict').first().json.row_id }}"
+        more = {"eventId": chosen, "options": {}}
+        return self._event(flow, "Give back", at, "delete", more)
 
     def _list(self, flow: Flow, name: str, at: At, earliest: str, latest: str) -> str:
         return self._event(flow, name, at, "getAll", {

@@ -26,6 +26,22 @@ class Store(Protocol):
         """The script that makes ``t``, ``rows``, ``won`` and ``row_id`` after "Claim"."""
         ...
 
+    @property
+    def lost(self) -> str:
+        """JavaScript in the verdict: the answer to whom the time is not."""
+        ...
+
+    @property
+    def ended(self) -> str:
+        """JavaScript after "End old": whether it was this very run, or an earlier attempt at it,
+        that has ended the appointment."""
+        ...
+
+    @property
+    def unchanged(self) -> str:
+        """The script that answers whoever has not ended it."""
+        ...
+
     def find(self, flow: Flow, at: At, operation: str) -> str: ...
 
     def claim(self, flow: Flow, at: At) -> str:
@@ -45,5 +61,10 @@ class Store(Protocol):
     def let_go(self, flow: Flow, at: At) -> str | None: ...
 
     def end(self, flow: Flow, at: At, why: str) -> str:
-        """End the appointment ``old_id`` that "Decide" has chosen."""
+        """End the appointment ``old_id`` that "Decide" has chosen, if nobody else has: the store
+        lets only one of several do that."""
+        ...
+
+    def give_back(self, flow: Flow, at: At) -> str:
+        """Let the new time go: the old appointment was somebody else's to end."""
         ...

@@ -24,6 +24,9 @@ class Table:
 
     rows = ("table_rows",)
     verdict = "table_verdict"
+    lost = "refuse(t)"
+    ended = "$json.ended_by === $('Asked').first().json.key"
+    unchanged = "table_unchanged"
 
     def find(self, flow: Flow, at: At, operation: str) -> str:
         asked = {
@@ -38,8 +41,9 @@ class Table:
     def claim(self, flow: Flow, at: At) -> str:
         value = {
             name: _asked(name if name != "run_key" else "key")
-            for name in ("slot", "day", "name", "person", "run_key")
+            for name in ("day", "name", "person", "run_key")
         } | {
+            "slot": f"{_asked('slot')}/PT{_asked('length')[1:]}M",
             "state": "claimed",
             "moved_from": "={{ String($('Decide').first().json.old_id ?? '') }}",
             "ended_by": "",
@@ -65,6 +69,11 @@ class Table:
         chosen = "={{ $('Decide').first().json.old_id }}"
         value = {"state": why, "ended_by": _asked("key")}
         return self._update(flow, "End old", at, chosen, "booked", value)
+
+    def give_back(self, flow: Flow, at: At) -> str:
+        step = "($('Verdict').isExecuted ? $('Verdict') : $('Decide'))"
+        chosen = f"={{{{ {step}.first().json.row_id }}}}"
+        return self._update(flow, "Give back", at, chosen, "booked", {"state": "lost"})
 
     def _get(self, flow: Flow, name: str, at: At, conditions: Mapping[str, str]) -> str:
         parameters = {

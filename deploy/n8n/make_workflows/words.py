@@ -34,7 +34,7 @@ def script(name: str) -> str:
 
 def asked(operation: str) -> str:
     """Reads and checks what was asked."""
-    return _function("asked", "times", *_ASKED[operation])
+    return _function("asked", "times", "practice", *_ASKED[operation])
 
 
 def decision(operation: str, rows: tuple[str, ...]) -> str:
@@ -42,18 +42,20 @@ def decision(operation: str, rows: tuple[str, ...]) -> str:
     steps: dict[str, tuple[str, ...]] = {
         "free": ("const rows = all;", "free", "decide_free"),
         "book": (_OTHERS, "free", "decide_book"),
-        "move": (_OTHERS, "free", "which", "decide_move"),
-        "cancel": ("const rows = all;", "which", "decide_cancel"),
-        "list": ("const rows = all;", "which", "decide_list"),
+        "move": (_OTHERS, "free", "changed", "which", "decide_move"),
+        "cancel": ("const rows = all;", "changed", "which", "decide_cancel"),
+        "list": ("const rows = all;", "changed", "which", "decide_list"),
     }
     found = "const all = read($('Find').all());"
     return _function(_KNOWN, "times", *rows, found, *steps[operation])
 
 
-def verdict(status: str, rows: tuple[str, ...], judged: str, *, looks_again: bool) -> str:
-    """Tells whether the time that was claimed is ours."""
+def verdict(
+    status: str, rows: tuple[str, ...], judged: str, lost: str, *, looks_again: bool
+) -> str:
+    """Tells whether the time that was claimed is ours; ``lost`` is the answer if it isn't."""
     known = "won, again, gives_way, row_id" if looks_again else "won, row_id"
-    told = f"return {{ {known}, answer: won ? done('{status}', q.name, t) : refuse(t) }};"
+    told = f"return {{ {known}, answer: won ? done('{status}', q.name, t) : {lost} }};"
     return _function(_KNOWN, "times", *rows, judged, "free", told)
 
 
@@ -66,9 +68,9 @@ _ASKED: dict[str, tuple[str, ...]] = {
 }
 
 
-def body_of(name: str) -> str:
-    """One script by itself as an expression."""
-    return _function(name)
+def body_of(*names: str) -> str:
+    """Scripts by themselves as an expression."""
+    return _function(*names)
 
 
 def _function(*parts: str) -> str:

@@ -101,10 +101,8 @@ export class FakeExecution extends FakeContext {
 /** As n8n does it: sends the request, and throws what carries the response of a refusal. */
 async function httpRequestWithAuthentication(type, request) {
 	const credentials = await this.getCredentials(type);
-	const { url, method, headers = {}, body, json, encoding } = await new ParleyApi().authenticate(
-		credentials,
-		request,
-	);
+	const { url, method, headers = {}, body, json, encoding, returnFullResponse } =
+		await new ParleyApi().authenticate(credentials, request);
 	const sendsJson = json && body !== undefined;
 	const response = await fetch(url, {
 		method,
@@ -117,7 +115,8 @@ async function httpRequestWithAuthentication(type, request) {
 		const refused = { status: response.status, data };
 		throw Object.assign(new Error(`status code ${response.status}`), { response: refused });
 	}
-	return data;
+	if (!returnFullResponse) return data;
+	return { body: data, headers: Object.fromEntries(response.headers), statusCode: response.status };
 }
 
 function parsed(bytes) {

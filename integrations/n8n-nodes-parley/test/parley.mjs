@@ -33,8 +33,14 @@ export class StandIn {
 		const { method, url: path, headers } = request;
 		this.asked.push({ method, path, headers, body });
 		const answer = this.answers[`${method} ${path}`] ?? [404, { error: { message: 'Not here.' } }];
-		const [status, content] = typeof answer === 'function' ? answer(body) : answer;
-		response.writeHead(status);
+		if (answer === 'cut') return request.socket.destroy();
+		if (answer === 'cut in the middle') {
+			response.writeHead(200, { 'Content-Length': 100 });
+			response.write('{"id": "c', () => request.socket.destroy());
+			return;
+		}
+		const [status, content, more] = typeof answer === 'function' ? answer(body) : answer;
+		response.writeHead(status, more);
 		const isBytes = Buffer.isBuffer(content) || typeof content === 'string';
 		response.end(content === undefined || isBytes ? content : JSON.stringify(content));
 	}

@@ -15,6 +15,7 @@ export interface IHttpRequestOptions {
 	body?: GenericValue | Uint8Array;
 	encoding?: 'arraybuffer' | 'json' | 'text';
 	json?: boolean;
+	returnFullResponse?: boolean;
 	timeout?: number;
 }
 

@@ -9,5 +9,8 @@ const read = (day, time) => {
   const t = DateTime.fromISO(`${day}T${time}`, { zone: text('time_zone') || p.time_zone });
   // In the hour that is left out in spring there is no such time.
   const isReal = t.isValid && t.toFormat("yyyy-MM-dd'T'HH:mm") === `${day}T${time}`;
-  return isReal ? t.setZone(p.time_zone).setLocale('en') : null;
+  if (!isReal) return null;
+  // In the hour that comes twice in autumn the first of both is meant, as it is where times are offered.
+  const first = t.startOf('day').set({ hour: t.hour, minute: t.minute });
+  return first.setZone(p.time_zone).setLocale('en');
 };

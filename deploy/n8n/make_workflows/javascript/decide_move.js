@@ -5,6 +5,8 @@ if (ours) {
   const answer = done('moved', q.name, local(ours.from));
   return { next: 'finish', old_id: ours.moved_from, answer };
 }
+const undone = mine.find((r) => r.state === 'void');
+if (undone) return { next: 'undo', old_id: undone.moved_from, row_id: undone.id };
 if (mine.some((r) => r.ended_by)) {
   return { next: 'answer', answer: fail('ended_since', 'That appointment was changed since.') };
 }

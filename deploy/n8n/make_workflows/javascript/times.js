@@ -1,16 +1,23 @@
 // What every step knows of the practice `p`: its hours, and how to speak of a time.
 const zone = p.time_zone;
-const span = p.slot_minutes * 60000;
+const length = Number(p.slot_minutes);
+const span = length * 60000;
 const minutes = (clock) => {
-  const [h, m] = clock.split(':').map(Number);
+  const [h, m] = String(clock).split(':').map(Number);
   return h * 60 + m;
 };
-const count = Math.max(0, Math.floor((minutes(p.closes) - minutes(p.opens)) / p.slot_minutes));
-const isOpen = (day) => p.days.includes(day.weekday) && !p.closed.includes(day.toISODate());
-const starts = (day) => !isOpen(day) ? [] : Array.from({ length: count }, (_, i) => {
-  const at = minutes(p.opens) + i * p.slot_minutes;
-  return day.startOf('day').set({ hour: Math.floor(at / 60), minute: at % 60 });
-});
+// Closing at 00:00 is closing at the day's end.
+const [opens, closes] = [minutes(p.opens), minutes(p.closes) || 1440];
+const days = [p.days ?? []].flat().map(Number);
+const isOpen = (day) => days.includes(day.weekday) && !(p.closed ?? []).includes(day.toISODate());
+const starts = (day) => {
+  const count = isOpen(day) ? Math.floor((closes - opens) / length) : 0;
+  return Array.from({ length: count }, (_, i) => opens + i * length)
+    .map((at) => [at, day.startOf('day').set({ hour: Math.floor(at / 60), minute: at % 60 })])
+    // In the hour that is left out in spring there is no such time.
+    .filter(([at, t]) => t.hour * 60 + t.minute === at)
+    .map(([, t]) => t);
+};
 const local = (ms) => DateTime.fromMillis(ms, { zone }).setLocale('en');
 const slotOf = (t) => t.toUTC().toFormat("yyyy-MM-dd'T'HH:mm'Z'");
 const HOURS = ['twelve', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine',

@@ -14,8 +14,8 @@ export function form(
 	const parts: Uint8Array[] = Object.entries(fields).map(([name, value]) =>
 		Buffer.from(part(boundary, `name="${name}"`) + `\r\n${value}\r\n`),
 	);
-	// A quote or a line break in a file's name would end its header.
-	const name = file.name.replace(/[\r\n"]/g, '_');
+	// A quote or a line break in a file's name would end its header, a backslash would keep it open.
+	const name = file.name.replace(/[\r\n"\\]/g, '_');
 	const head = part(boundary, `name="file"; filename="${name}"`);
 	parts.push(Buffer.from(`${head}Content-Type: application/octet-stream\r\n\r\n`), file.bytes);
 	parts.push(Buffer.from(`\r\n--${boundary}--\r\n`));

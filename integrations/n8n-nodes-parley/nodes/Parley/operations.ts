@@ -2,13 +2,15 @@
 import type { IDataObject, IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
 import { NodeOperationError } from 'n8n-workflow';
 
-import { ask } from '../shared/server';
+import { ask, askForSound } from '../shared/server';
 import { form } from './form';
 
 type Work = (context: IExecuteFunctions, item: number) => Promise<INodeExecutionData>;
 
 /** More than Parley waits, so that its answer comes before our impatience. */
 const PATIENCE_MS = 10_000;
+/** Parley waits for a minute, after the target was asked. */
+const TRANSFER_LIMIT_MS = 90_000;
 const SOUND_LIMIT_MS = 120_000;
 
 export const operations: Record<string, Work> = {
@@ -22,10 +24,12 @@ export const operations: Record<string, Work> = {
 			interrupt: context.getNodeParameter('interrupt', item, false),
 		}),
 	'call.ask': askCaller,
-	'call.transfer': async (context, item) =>
-		await told(context, `${callPath(context, item)}/transfer`, item, {
-			target: text(context, 'target', item),
-		}),
+	'call.transfer': async (context, item) => {
+		const body = { target: text(context, 'target', item) };
+		const request = { body, timeout: TRANSFER_LIMIT_MS };
+		const path = `${callPath(context, item)}/transfer`;
+		return { json: await ask(context, 'POST', path, request, item) };
+	},
 	'call.hangUp': async (context, item) =>
 		await told(context, `${callPath(context, item)}/hangup`, item),
 	'toolRun.answer': answerRun,
@@ -41,18 +45,17 @@ export const operations: Record<string, Work> = {
 async function startCall(context: IExecuteFunctions, item: number): Promise<INodeExecutionData> {
 	const options = context.getNodeParameter('options', item, {}) as IDataObject;
 	const given = Object.entries(options).filter(([, value]) => value !== '');
-	const body = {
+	const body: IDataObject = {
 		to: text(context, 'to', item),
 		agent: text(context, 'agent', item),
 		...Object.fromEntries(given),
 	};
-	// It is answered once somebody has picked up, or nobody has.
-	const timeout = Number(options.ring_timeout_s ?? 45) * 1000 + PATIENCE_MS;
-	return { json: await ask(context, 'POST', '/v1/calls', { body, timeout }, item) };
+	if ('ring_timeout_s' in body) body.ring_timeout_s = Number(body.ring_timeout_s);
+	return { json: await ask(context, 'POST', '/v1/calls', { body }, item) };
 }
 
 async function askCaller(context: IExecuteFunctions, item: number): Promise<INodeExecutionData> {
-	const timeoutS = context.getNodeParameter('timeoutS', item, 30) as number;
+	const timeoutS = Number(context.getNodeParameter('timeoutS', item, 30));
 	const body = { text: text(context, 'text', item), timeout_s: timeoutS };
 	const timeout = timeoutS * 1000 + PATIENCE_MS;
 	const path = `${callPath(context, item)}/ask`;
@@ -80,24 +83,15 @@ async function answerRun(context: IExecuteFunctions, item: number): Promise<INod
 
 async function synthesise(context: IExecuteFunctions, item: number): Promise<INodeExecutionData> {
 	const format = text(context, 'format', item);
-	const sound = await ask<ArrayBuffer>(
-		context,
-		'POST',
-		'/v1/audio/speech',
-		{
-			body: {
-				input: text(context, 'input', item),
-				model: text(context, 'model', item),
-				voice: text(context, 'voice', item),
-				response_format: format,
-			},
-			encoding: 'arraybuffer',
-			timeout: SOUND_LIMIT_MS,
-		},
-		item,
-	);
+	const body = {
+		input: text(context, 'input', item),
+		model: text(context, 'model', item),
+		voice: text(context, 'voice', item),
+		response_format: format,
+	};
+	const request = { body, timeout: SOUND_LIMIT_MS };
+	const bytes = await askForSound(context, '/v1/audio/speech', request, item);
 	const field = text(context, 'binaryField', item);
-	const bytes = Buffer.from(sound);
 	const file = await context.helpers.prepareBinaryData(bytes, `speech.${format}`);
 	return { json: { bytes: bytes.length, format }, binary: { [field]: file } };
 }
@@ -113,8 +107,7 @@ async function transcribe(context: IExecuteFunctions, item: number): Promise<INo
 	);
 	const request = { body, headers, json: false, timeout: SOUND_LIMIT_MS };
 	const path = '/v1/audio/transcriptions';
-	const answer = await ask<IDataObject | string>(context, 'POST', path, request, item);
-	return { json: typeof answer === 'string' ? (JSON.parse(answer) as IDataObject) : answer };
+	return { json: await ask<IDataObject>(context, 'POST', path, request, item) };
 }
 
 async function got(

@@ -10,7 +10,7 @@ import type {
 import { NodeConnectionTypes } from 'n8n-workflow';
 
 import { signedBody } from '../shared/incoming';
-import { ask } from '../shared/server';
+import { ask, order } from '../shared/server';
 
 interface Registration {
 	id: string;
@@ -70,7 +70,7 @@ export class ParleyCallEvent implements INodeType {
 				const ours = listed.data.filter((each) => each.url === url);
 				if (ours.some((each) => each.id === known?.id)) return true;
 				// Left from an activation whose secret is lost: nothing that it sends can be checked.
-				for (const each of ours) await ask(this, 'DELETE', `/v1/webhooks/${each.id}`);
+				for (const each of ours) await order(this, 'DELETE', `/v1/webhooks/${each.id}`);
 				return false;
 			},
 
@@ -93,7 +93,7 @@ export class ParleyCallEvent implements INodeType {
 				if (known === undefined) return true;
 				const listed = await ask<{ data: Registration[] }>(this, 'GET', '/v1/webhooks');
 				if (listed.data.some((each) => each.id === known.id)) {
-					await ask(this, 'DELETE', `/v1/webhooks/${known.id}`);
+					await order(this, 'DELETE', `/v1/webhooks/${known.id}`);
 				}
 				return true;
 			},

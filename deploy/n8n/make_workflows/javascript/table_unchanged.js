@@ -1,0 +1,2 @@
+// Somebody else has moved or cancelled it meanwhile.
+return { answer: changed };
