@@ -26,7 +26,7 @@ from tests.e2e.browser import BrowserTab, open_tab
 from tests.e2e.official_openai import FOLDER, fetched_client
 from tests.e2e.server import Server, running_server
 
-pytestmark = [pytest.mark.e2e, pytest.mark.spoken_in_a_browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 SDK_BUNDLE = FOLDER / "node_modules/@openai/agents-realtime/dist/bundle"
 SDK_EVENTS: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
@@ -102,6 +102,7 @@ async def be_greeted(tab: BrowserTab, server: Server, sdk: openai.AsyncOpenAI) -
     return call_id
 
 
+@pytest.mark.spoken_in_a_browser
 async def test_a_page_talks_is_answered_and_interrupts(say: CallerVoice, tmp_path: Path):
     question = await say("what are your opening hours")
     async with (
@@ -173,6 +174,7 @@ async def test_a_page_writes_and_the_server_ends_the_call_of_a_closed_tab(tmp_pa
     assert "nine to five" in replies[1]["output"][0]["content"][0]["transcript"]
 
 
+@pytest.mark.spoken_in_a_browser
 async def test_openais_agents_sdk_talks_and_is_interrupted_in_a_page(
     say: CallerVoice, tmp_path: Path
 ):

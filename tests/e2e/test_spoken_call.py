@@ -11,7 +11,7 @@ from tests.caller_voice import CallerVoice
 from tests.e2e.browser import BrowserTab, open_tab
 from tests.e2e.server import Server, running_server
 
-pytestmark = [pytest.mark.e2e, pytest.mark.spoken_in_a_browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 DICTATION_AGENT = """
 title: Listener
@@ -45,6 +45,7 @@ async def be_greeted(tab: BrowserTab) -> None:
     await tab.wait_for_event("turn_ended")
 
 
+@pytest.mark.spoken_in_a_browser
 async def test_a_caller_is_greeted_understood_answered_and_can_interrupt(
     server: Server, say: CallerVoice
 ):
@@ -71,6 +72,7 @@ async def test_a_caller_is_greeted_understood_answered_and_can_interrupt(
     ), (over_s, sounds)
 
 
+@pytest.mark.spoken_in_a_browser
 async def test_a_persons_recorded_speech_is_transcribed(human_speech: bytes, tmp_path: Path):
     agents = tmp_path / "agents"
     agents.mkdir()
@@ -84,6 +86,7 @@ async def test_a_persons_recorded_speech_is_transcribed(human_speech: bytes, tmp
         await tab.say_until(human_speech, HAS_WORDS, [words, 3])
 
 
+@pytest.mark.spoken_in_a_browser
 async def test_two_browsers_at_once_do_not_mix(server: Server, say: CallerVoice):
     hours, place = await say("what are your opening hours"), await say("where are you")
     async with open_tab(server.url) as first, open_tab(server.url) as second:
