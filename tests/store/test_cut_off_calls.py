@@ -49,7 +49,9 @@ async def test_calls_of_a_killed_process_end_at_their_last_sign_and_no_others(
     store: Store, tmp_path: Path
 ) -> None:
     node, other = tmp_path / "node", tmp_path / "other"
-    said, used = NOW + 2 * MINUTE, NOW + 3 * MINUTE
+    # Later than the process's own word that its calls live.
+    now = datetime.now(UTC)
+    said, used = now + 2 * MINUTE, now + 3 * MINUTE
     async with CallJournal(store.calls, node) as killed, CallJournal(store.calls, other) as alive:
         for name in ("call_1", "call_2", "call_3"):
             killed.note(replace(CALL, id=name))

@@ -128,8 +128,7 @@ async def test_calls_by_opensips_and_by_sip_are_paced_by_one_timer(
         await opened.subscription.is_held.wait()
         await caller.connect(opensips)
         await other.call()
-        await caller.hear(10)
-        await other.hear(10)
+        await asyncio.gather(caller.hear(10), other.hear(10))
 
         assert len(wheel) == 2
         other.leave()

@@ -128,8 +128,7 @@ async def test_two_callers_at_one_port_are_two_calls(listening: Listening):
         caller_at(door.port) as one,
         caller_at(door.port) as other,
     ):
-        await one.hear(10)
-        await other.hear(10)
+        await asyncio.gather(one.hear(10), other.hear(10))
 
         assert door.count("call_started") == door.bare.live_calls == 2
         voices = [{p.ssrc for p in each.sound.packets} for each in (one, other)]
